@@ -136,8 +136,8 @@ export function removeNamespaces(names: readonly string[]): void {
 }
 
 /** Removes namespaces of runs that were killed: their pid is gone and nothing runs inside. */
-function removeLeftovers(): void {
-  if (!existsSync(NETNS_DIR)) return;
+export function removeLeftovers(): void {
+  if (process.getuid?.() !== 0 || !existsSync(NETNS_DIR)) return;
   for (const name of readdirSync(NETNS_DIR)) {
     const pid = OURS.exec(name)?.[1];
     if (pid === undefined || existsSync(`/proc/${pid}`)) continue;

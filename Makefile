@@ -1,0 +1,30 @@
+# The two commands of a newcomer: `make demo` and `make test`. Everything else is in package.json.
+# Each one first installs what is missing (scripts/setup.sh) and runs on the Node 24 of node_modules.
+NODE := node_modules/.bin/node
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-stop test bench
+
+help: ## print this list
+	@echo 'Arpeggio: addresses for Services on bare metal. Needs Debian 12 (or alike), root, Node >= 20.'
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' $(MAKEFILE_LIST) | \
+		while read -r goal text; do printf '  make %-10s %s\n' "$$goal" "$$text"; done
+
+setup: ## install what the demo and the tests need
+	@sh scripts/setup.sh test
+
+demo: ## three nodes, an address that answers, a node that dies (KEEP=1 leaves it running)
+	@sh scripts/setup.sh
+	@$(NODE) demo/main.ts $(if $(filter-out 0,$(KEEP)),--keep)
+
+demo-stop: ## remove every demo left running with KEEP=1
+	@sh scripts/setup.sh
+	@$(NODE) demo/main.ts --stop
+
+test: ## everything that needs no Kubernetes (STEPS='unit lint' for some of it)
+	@sh scripts/setup.sh test
+	@$(NODE) scripts/test.ts $(STEPS)
+
+bench: ## how fast ARP and NDP are answered, next to the kernel's own answer
+	@sh scripts/setup.sh test
+	@$(NODE) bench/main.ts answer
