@@ -116,8 +116,10 @@ function parseIpv6(bytes: Uint8Array): Result<Ipv6Packet, string> {
   if (next !== ICMPV6) return err(`IPv6 next header is ${next}, not ICMPv6`);
   const hops = view.getUint8(7);
   if (hops !== HOP_LIMIT) return err(`hop limit is ${hops}, not 255: not from this link`);
+  const from = ipFromBytes(bytes.subarray(8, 24));
+  if (isMulticast(from)) return err('IPv6 source is a multicast address');
   return ok({
-    from: ipFromBytes(bytes.subarray(8, 24)),
+    from,
     to: ipFromBytes(bytes.subarray(24, 40)),
     message: bytes.subarray(IPV6_BYTES, end),
   });
