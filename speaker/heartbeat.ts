@@ -1,0 +1,137 @@
+/**
+ * The beat: one UDP datagram, the same bytes to every peer. It says "I am here", and for each
+ * peer which of its beats was heard last; those acknowledgements are what leases and takeovers
+ * are computed from. Layout, big endian:
+ *
+ *   0  magic 'ARPG'   4  version 1    5  flags (1 ready, 2 leaving)   6  number of acks (16 bits)
+ *   8  sender id      16 boot id      24 beat number (48 bits)        30 zero
+ *   32 acks of 24 bytes: id 8, boot 8, number 6, age in ms 2 (saturating)
+ *   .. tag 16: keyed hash over all before it
+ *
+ * Replay is harmless: a beat counts only if it names the receiver's present boot id, and only
+ * with a number higher than the last. JSON was not taken: this is parsed ten times a second per
+ * peer on a thread that must not allocate much.
+ */
+import { sha256Hex } from '../lib/sha256.ts';
+import { assert } from '../lib/assert.ts';
+import { err, ok } from '../lib/result.ts';
+import type { Result } from '../lib/result.ts';
+import type { Millis } from '../lib/time.ts';
+
+/** 16 hexadecimal digits: the start of sha256 of the node's name. */
+export type NodeId = string;
+/** 16 hexadecimal digits, random for each start of the process. */
+export type BootId = string;
+
+export interface Ack {
+  readonly id: NodeId;
+  readonly boot: BootId;
+  /** Newest beat heard from it. */
+  readonly number: number;
+  /** How long ago its newest counted beat was heard, on the sender's clock. */
+  readonly ago: Millis;
+}
+
+export interface Beat {
+  readonly sender: NodeId;
+  readonly boot: BootId;
+  readonly number: number;
+  /** Willing to own: has listened long enough and is confirmed. */
+  readonly ready: boolean;
+  /** Stops on purpose and has already fallen silent. */
+  readonly leaving: boolean;
+  readonly acks: readonly Ack[];
+}
+
+/** Keyed hash of a datagram; made by the rim, because keys and speed are its business. */
+export interface Seal {
+  /** 16 bytes. */
+  tag(body: Uint8Array): Uint8Array;
+  verify(body: Uint8Array, tag: Uint8Array): boolean;
+}
+
+/** Why a datagram was not taken; the names are metric labels. */
+export type BeatFault = 'malformed' | 'version' | 'unauthenticated';
+
+const MAGIC = 0x41525047;
+const VERSION = 1;
+const HEADER = 32;
+const ACK = 24;
+const TAG = 16;
+const NEVER = 0xffff;
+
+export function nodeId(name: string): NodeId {
+  return sha256Hex(name).slice(0, 16);
+}
+
+export function emitBeat(beat: Beat, seal: Seal): Uint8Array {
+  const bytes = new Uint8Array(HEADER + beat.acks.length * ACK + TAG);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, MAGIC);
+  view.setUint8(4, VERSION);
+  view.setUint8(5, (beat.ready ? 1 : 0) | (beat.leaving ? 2 : 0));
+  view.setUint16(6, beat.acks.length);
+  putId(view, 8, beat.sender);
+  putId(view, 16, beat.boot);
+  putNumber(view, 24, beat.number);
+  beat.acks.forEach((ack, i) => {
+    const at = HEADER + i * ACK;
+    putId(view, at, ack.id);
+    putId(view, at + 8, ack.boot);
+    putNumber(view, at + 16, ack.number);
+    view.setUint16(at + 22, Math.min(NEVER, Math.max(0, Math.floor(ack.ago))));
+  });
+  const body = bytes.subarray(0, bytes.length - TAG);
+  bytes.set(seal.tag(body), body.length);
+  return bytes;
+}
+
+export function parseBeat(bytes: Uint8Array, seal: Seal): Result<Beat, BeatFault> {
+  if (bytes.length < HEADER + TAG) return err('malformed');
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint32(0) !== MAGIC) return err('malformed');
+  const body = bytes.subarray(0, bytes.length - TAG);
+  if (!seal.verify(body, bytes.subarray(body.length))) return err('unauthenticated');
+  if (view.getUint8(4) !== VERSION) return err('version');
+  const count = view.getUint16(6);
+  if (body.length !== HEADER + count * ACK) return err('malformed');
+  const flags = view.getUint8(5);
+  const acks = Array.from({ length: count }, (_, i): Ack => {
+    const at = HEADER + i * ACK;
+    const ago = view.getUint16(at + 22);
+    return {
+      id: getId(view, at),
+      boot: getId(view, at + 8),
+      number: getNumber(view, at + 16),
+      ago: ago === NEVER ? Infinity : ago,
+    };
+  });
+  return ok({
+    sender: getId(view, 8),
+    boot: getId(view, 16),
+    number: getNumber(view, 24),
+    ready: (flags & 1) !== 0,
+    leaving: (flags & 2) !== 0,
+    acks,
+  });
+}
+
+function putId(view: DataView, at: number, id: string): void {
+  assert(id.length === 16, 'an id has 16 hexadecimal digits');
+  view.setUint32(at, Number.parseInt(id.slice(0, 8), 16));
+  view.setUint32(at + 4, Number.parseInt(id.slice(8), 16));
+}
+
+function getId(view: DataView, at: number): string {
+  const hex = (word: number): string => word.toString(16).padStart(8, '0');
+  return hex(view.getUint32(at)) + hex(view.getUint32(at + 4));
+}
+
+function putNumber(view: DataView, at: number, value: number): void {
+  view.setUint16(at, Math.floor(value / 2 ** 32));
+  view.setUint32(at + 2, value % 2 ** 32);
+}
+
+function getNumber(view: DataView, at: number): number {
+  return view.getUint16(at) * 2 ** 32 + view.getUint32(at + 2);
+}

@@ -1,0 +1,325 @@
+/**
+ * Who is alive, whose word counts, and until when this node may answer.
+ *
+ * Every node sends beats; every beat acknowledges the newest beat heard from each peer and says
+ * how long ago that was. Three questions are answered from that, and nothing else:
+ *
+ * - *Until when may I answer?* `fence` after the sending time of my newest beat that a majority
+ *   of the view (me included) has acknowledged. Sending time, not receiving time: beats that sat
+ *   in a queue while this process was frozen cannot lengthen the lease.
+ * - *Is a peer dead?* When a majority of the view reports no beat from it for `dead`. Any two
+ *   majorities share a node, and a node that heard the peer lately does not report its silence,
+ *   so the peer's lease has ended (`fence + slack < dead`) before anyone takes over.
+ * - *Who is the view?* This node and every peer it has had a two-way exchange with, less those
+ *   that left or were found dead. It shrinks by majority only.
+ *
+ * Where no majority can be reached the isolation policy decides: `keep` (the default: a lone
+ * survivor goes on, and a cut cable may give two voices until it heals) or `stop`.
+ *
+ * A beat counts only if it names the receiver's present boot id, so recorded beats of an earlier
+ * life change nothing. A peer that we hear but that does not hear us is `deaf`: it may be
+ * answering, so it blocks a claim until the path works both ways or it is gone.
+ */
+import { assert } from '../lib/assert.ts';
+import { earlier } from '../lib/time.ts';
+import type { Instant, Millis } from '../lib/time.ts';
+import type { Ack, Beat, BootId, NodeId } from './heartbeat.ts';
+import type { Timing } from './timing.ts';
+
+export type Isolation = 'keep' | 'stop';
+
+/** How a peer stands: in the view and ready or not, never met or left, or found dead. */
+export type Standing = 'alive' | 'joining' | 'absent' | 'dead';
+
+/** What became of a beat; the names are metric labels. */
+export type Heard = 'counted' | 'handshake' | 'replayed' | 'stranger';
+
+interface Peer {
+  /** Of the life we have a two-way exchange with; undefined before the first. */
+  boot: BootId | undefined;
+  number: number;
+  heardAt: Instant;
+  /** When this life's first counted beat came: its reports need `dead` of listening. */
+  since: Instant;
+  ready: boolean;
+  inView: boolean;
+  /** Left the view by a majority's word, not by its own. */
+  dead: boolean;
+  /** Newest of our own beats it has acknowledged. */
+  acked: number;
+  /** How long ago it had heard the others, by its newest beat. */
+  reports: ReadonlyMap<NodeId, Millis>;
+  /** An earlier life of it may hold addresses until then. */
+  holdsUntil: Instant;
+  /** Earlier lives: their beats are replays. */
+  readonly retired: Set<BootId>;
+  /** A life that has not named our boot id yet. */
+  candidate: { boot: BootId; number: number; at: Instant; ready: boolean } | undefined;
+}
+
+/** Sending times kept; acknowledgements older than that are past every fence. */
+const SENT_KEPT = 256;
+
+/** Durations cross the wire as whole milliseconds; slack covers it. */
+const ROUNDING: Millis = 1;
+
+export class Membership {
+  readonly #self: NodeId;
+  readonly #boot: BootId;
+  readonly #timing: Timing;
+  readonly #isolation: Isolation;
+  readonly #peers = new Map<NodeId, Peer>();
+  readonly #sentAt = new Float64Array(SENT_KEPT).fill(-Infinity);
+  #number = 0;
+
+  constructor(self: NodeId, boot: BootId, timing: Timing, isolation: Isolation) {
+    this.#self = self;
+    this.#boot = boot;
+    this.#timing = timing;
+    this.#isolation = isolation;
+  }
+
+  /** The peers that may exist; those no longer named are forgotten. */
+  setPeers(ids: readonly NodeId[]): void {
+    const wanted = new Set(ids);
+    wanted.delete(this.#self);
+    for (const id of this.#peers.keys()) if (!wanted.has(id)) this.#peers.delete(id);
+    for (const id of wanted) if (!this.#peers.has(id)) this.#peers.set(id, newPeer());
+  }
+
+  /** The number of the newest beat sent. */
+  get sent(): number {
+    return this.#number;
+  }
+
+  /** Makes the next beat and notes its sending time. */
+  nextBeat(now: Instant, ready: boolean, leaving: boolean): Beat {
+    this.#number += 1;
+    this.#sentAt[this.#number % SENT_KEPT] = now;
+    const acks: Ack[] = [];
+    for (const [id, peer] of this.#peers) {
+      const { boot, candidate } = peer;
+      if (boot !== undefined) acks.push({ id, boot, number: peer.number, ago: now - peer.heardAt });
+      if (candidate !== undefined) {
+        acks.push({ id, boot: candidate.boot, number: candidate.number, ago: Infinity });
+      }
+    }
+    return { sender: this.#self, boot: this.#boot, number: this.#number, ready, leaving, acks };
+  }
+
+  hear(beat: Beat, now: Instant): Heard {
+    const peer = this.#peers.get(beat.sender);
+    if (peer === undefined) return 'stranger';
+    if (peer.retired.has(beat.boot)) return 'replayed';
+    const echo = beat.acks.find((ack) => ack.id === this.#self && ack.boot === this.#boot);
+    if (echo === undefined) return this.#handshake(peer, beat, now);
+    if (peer.boot !== beat.boot) this.#newLife(peer, beat.boot, now);
+    else if (beat.number <= peer.number) return 'replayed';
+    peer.number = beat.number;
+    peer.heardAt = now;
+    peer.candidate = undefined;
+    if (echo.number <= this.#number) peer.acked = Math.max(peer.acked, echo.number);
+    peer.reports = reportsOf(beat);
+    // The same life says that it does not hold (any more), so its lease is over.
+    if (peer.ready && !beat.ready) peer.holdsUntil = -Infinity;
+    peer.ready = beat.ready;
+    peer.inView = !beat.leaving;
+    peer.dead = false;
+    if (beat.leaving) this.#retire(peer);
+    return 'counted';
+  }
+
+  /** Peers in the view and this node. */
+  viewSize(): number {
+    let size = 1;
+    for (const peer of this.#peers.values()) if (peer.inView) size += 1;
+    return size;
+  }
+
+  /** When the lease ends that the beats sent so far have earned; -Infinity: none. */
+  confirmedUntil(now: Instant): Instant {
+    const others = this.#majority() - 1;
+    const newest = this.#sendingTime(this.#number);
+    if (others === 0) return newest + this.#timing.fence;
+    if (this.#isolation === 'keep' && this.#present(now, this.#timing.quiet) <= others) {
+      return newest + this.#timing.fence;
+    }
+    const times = [...this.#peers.values()]
+      .filter((peer) => peer.inView)
+      .map((peer) => this.#sendingTime(peer.acked))
+      .toSorted((a, b) => b - a);
+    return (times[others - 1] ?? -Infinity) + this.#timing.fence;
+  }
+
+  /**
+   * Finds the peers that are dead now and takes them out of the view; returns them. Only a node
+   * that has itself listened for `dead` may ask.
+   */
+  buryDead(now: Instant): NodeId[] {
+    const found = [...this.#peers].filter(([id, peer]) => peer.inView && this.#isDead(id, now));
+    for (const [, peer] of found) {
+      peer.inView = false;
+      peer.dead = true;
+    }
+    return found.map(([id]) => id);
+  }
+
+  /** Peers of the view that this node itself has not heard for `dead`. */
+  silent(now: Instant): NodeId[] {
+    const late = [...this.#peers].filter(([, p]) => p.inView && this.#lateFor(p, now) <= 0);
+    return late.map(([id]) => id);
+  }
+
+  /** May that peer be answering, or be about to? Then nobody after it in an order owns. */
+  mayHold(id: NodeId, now: Instant): boolean {
+    const peer = this.#peers.get(id);
+    if (peer === undefined) return false;
+    return (peer.inView && peer.ready) || now < peer.holdsUntil || this.#isDeaf(peer, now);
+  }
+
+  /**
+   * Has everybody who is, or may be, there acknowledged our beat of that number or a later one?
+   * Nodes that claim at the same time thereby know of each other before either serves.
+   */
+  allHeard(number: number, now: Instant): boolean {
+    for (const [id, peer] of this.#peers) {
+      if ((peer.inView || this.mayHold(id, now)) && peer.acked < number) return false;
+    }
+    return true;
+  }
+
+  /**
+   * May this node claim? Not while its view is incomplete: a peer whose first exchange is not
+   * finished, or one that others hear and we do not, could be claiming too. And under `stop` not
+   * while it has met none of its configured peers.
+   */
+  mayClaim(now: Instant): boolean {
+    let met = this.#peers.size === 0 || this.#isolation === 'keep';
+    for (const [id, peer] of this.#peers) {
+      met ||= peer.inView;
+      if (peer.candidate !== undefined && now - peer.candidate.at < this.#timing.dead) return false;
+      if (!peer.inView && this.#othersHear(id, now)) return false;
+    }
+    return met;
+  }
+
+  /** For status: each peer's state in words. */
+  standings(): ReadonlyMap<NodeId, Standing> {
+    const word = (peer: Peer): Standing => {
+      if (!peer.inView) return peer.dead ? 'dead' : 'absent';
+      return peer.ready ? 'alive' : 'joining';
+    };
+    return new Map([...this.#peers].map(([id, peer]) => [id, word(peer)]));
+  }
+
+  /** When silence alone may next change an answer of this object. */
+  deadline(now: Instant): Instant | undefined {
+    let next: Instant | undefined;
+    for (const peer of this.#peers.values()) {
+      if (peer.inView) next = earlier(next, after(now, peer.heardAt + this.#timing.dead));
+      next = earlier(next, after(now, peer.holdsUntil));
+      if (peer.candidate) next = earlier(next, after(now, peer.candidate.at + this.#timing.dead));
+    }
+    return next;
+  }
+
+  #handshake(peer: Peer, beat: Beat, now: Instant): Heard {
+    const known = peer.candidate?.boot === beat.boot ? peer.candidate.number : 0;
+    if (beat.boot === peer.boot || beat.number <= known) return 'replayed';
+    peer.candidate = { boot: beat.boot, number: beat.number, at: now, ready: beat.ready };
+    return 'handshake';
+  }
+
+  #newLife(peer: Peer, boot: BootId, now: Instant): void {
+    // The life before may have a kernel entry that outlived its process by one lease.
+    if (peer.inView && peer.ready) peer.holdsUntil = peer.heardAt + this.#timing.dead;
+    this.#retire(peer);
+    peer.boot = boot;
+    peer.since = now;
+  }
+
+  #retire(peer: Peer): void {
+    if (peer.boot !== undefined) peer.retired.add(peer.boot);
+    peer.boot = undefined;
+    peer.ready = false;
+    peer.acked = 0;
+  }
+
+  #othersHear(id: NodeId, now: Instant): boolean {
+    for (const reporter of this.#peers.values()) {
+      if (!reporter.inView || this.#lateFor(reporter, now) <= 0) continue;
+      if ((reporter.reports.get(id) ?? Infinity) < this.#timing.dead) return true;
+    }
+    return false;
+  }
+
+  #majority(): number {
+    return Math.floor(this.viewSize() / 2) + 1;
+  }
+
+  #present(now: Instant, within: Millis): number {
+    let count = 0;
+    for (const peer of this.#peers.values()) {
+      if (peer.inView && now - peer.heardAt < within) count += 1;
+    }
+    return count;
+  }
+
+  #lateFor(peer: Peer, now: Instant): Millis {
+    return peer.heardAt + this.#timing.dead - now;
+  }
+
+  #isDeaf(peer: Peer, now: Instant): boolean {
+    const { candidate } = peer;
+    return candidate !== undefined && candidate.ready && now - candidate.at < this.#timing.dead;
+  }
+
+  #isDead(id: NodeId, now: Instant): boolean {
+    const peer = this.#peers.get(id);
+    assert(peer !== undefined, 'only known peers are judged');
+    if (this.#lateFor(peer, now) > 0) return false;
+    const majority = this.#majority();
+    const alone = this.#present(now, this.#timing.dead) + 1 < majority;
+    if (alone) return this.#isolation === 'keep';
+    let votes = 1;
+    for (const [other, reporter] of this.#peers) {
+      if (other === id || !reporter.inView || this.#lateFor(reporter, now) <= 0) continue;
+      if (now - reporter.since < this.#timing.dead) continue;
+      if ((reporter.reports.get(id) ?? Infinity) >= this.#timing.dead - ROUNDING) votes += 1;
+    }
+    return votes >= majority;
+  }
+
+  #sendingTime(number: number): Instant {
+    if (number <= this.#number - SENT_KEPT || number < 1) return -Infinity;
+    return this.#sentAt[number % SENT_KEPT] ?? -Infinity;
+  }
+}
+
+function newPeer(): Peer {
+  return {
+    boot: undefined,
+    number: 0,
+    heardAt: -Infinity,
+    since: -Infinity,
+    ready: false,
+    inView: false,
+    dead: false,
+    acked: 0,
+    reports: new Map(),
+    holdsUntil: -Infinity,
+    retired: new Set(),
+    candidate: undefined,
+  };
+}
+
+/** A peer may be named twice, once for each of its lives: the one heard last speaks. */
+function reportsOf(beat: Beat): ReadonlyMap<NodeId, Millis> {
+  const reports = new Map<NodeId, Millis>();
+  for (const { id, ago } of beat.acks) reports.set(id, Math.min(ago, reports.get(id) ?? Infinity));
+  return reports;
+}
+
+function after(now: Instant, at: Instant): Instant | undefined {
+  return at > now && at < Infinity ? at : undefined;
+}

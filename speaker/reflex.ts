@@ -1,0 +1,380 @@
+/**
+ * The reflex: what must never wait for a parser, an API server or a garbage collection. It
+ * exchanges beats, knows who is alive, owns the table of answered addresses, renews the lease
+ * and sends announcements. The brain gives it, per address, the ordered list of possible owners.
+ *
+ * Phases: `listening` (start, or after a lapse: answers nothing, learns who is there) →
+ * `claiming` (its beats say ready; every peer that may hold an address must acknowledge one such
+ * beat, which makes it release what ranks lower) → `serving` (answers for every address whose
+ * order it heads). A lease that ran out, for whatever reason, leads back to `listening`: the
+ * ownership is earned again, never resumed.
+ */
+import { isEmpty } from '../lib/diff.ts';
+import type { Delta } from '../lib/diff.ts';
+import type { Machine } from '../lib/machine.ts';
+import type { Random } from '../lib/random.ts';
+import { earlier } from '../lib/time.ts';
+import type { Instant } from '../lib/time.ts';
+import { Announcer } from './announce.ts';
+import type { Announcement, PlaneLink } from './dataplane.ts';
+import { nodeId } from './heartbeat.ts';
+import type { Beat, BootId, NodeId } from './heartbeat.ts';
+import { unusable } from './links.ts';
+import type { Link, LinkIndex } from './links.ts';
+import { Membership } from './membership.ts';
+import type { Isolation, Standing } from './membership.ts';
+import { Table } from './table.ts';
+import type { Group, NamedLink } from './table.ts';
+import { urgentSpacing, warmUp } from './timing.ts';
+import type { Timing } from './timing.ts';
+import { ownerOf } from './vip.ts';
+import type { Order } from './vip.ts';
+
+export interface Peer {
+  readonly name: string;
+  readonly address: string;
+}
+
+export type ReflexInput =
+  | { readonly kind: 'peers'; readonly peers: readonly Peer[] }
+  | { readonly kind: 'orders'; readonly delta: Delta<Order> }
+  | { readonly kind: 'beat'; readonly beat: Beat }
+  | { readonly kind: 'link'; readonly link: Link }
+  | { readonly kind: 'unlink'; readonly index: LinkIndex }
+  | { readonly kind: 'attach-failed'; readonly index: LinkIndex; readonly message: string }
+  | { readonly kind: 'stop' };
+
+export type Phase = 'listening' | 'claiming' | 'serving' | 'stopped';
+
+export interface ReflexState {
+  readonly phase: Phase;
+  /** Why the phase changed, in a word: start, lapse, claim, confirmed, stop. */
+  readonly cause: string;
+  /** Nodes other than this one, by name. */
+  readonly peers: ReadonlyMap<string, Standing>;
+  /** Addresses answered here now. */
+  readonly held: readonly string[];
+  readonly links: readonly string[];
+}
+
+export type ReflexOutput =
+  | { readonly kind: 'beat'; readonly beat: Beat; readonly to: readonly string[] }
+  | { readonly kind: 'attach'; readonly link: PlaneLink }
+  | { readonly kind: 'detach'; readonly index: LinkIndex }
+  | { readonly kind: 'apply'; readonly delta: Delta<Announcement> }
+  | { readonly kind: 'renew'; readonly until: Instant }
+  | { readonly kind: 'send'; readonly link: LinkIndex; readonly frame: Uint8Array }
+  | { readonly kind: 'groups'; readonly delta: Delta<Group> }
+  | { readonly kind: 'state'; readonly state: ReflexState }
+  | { readonly kind: 'stopped' };
+
+export interface ReflexOptions {
+  readonly node: string;
+  readonly boot: BootId;
+  readonly timing: Timing;
+  readonly isolation: Isolation;
+  readonly random: Random;
+}
+
+/** A link that could not be attached is tried again after this long. */
+const ATTACH_RETRY = 1000;
+
+export class Reflex implements Machine<ReflexInput, ReflexOutput> {
+  readonly #self: string;
+  readonly #timing: Timing;
+  readonly #membership: Membership;
+  readonly #announcer: Announcer;
+  readonly #out: ReflexOutput[] = [];
+  #ids = new Map<string, NodeId>();
+  #peers: readonly Peer[] = [];
+  /** The brain has spoken: until then nobody knows whom to listen for. */
+  #briefed = false;
+  readonly #orders = new Map<string, Order>();
+  readonly #links = new Map<LinkIndex, Link>();
+  #attached = new Map<LinkIndex, NamedLink>();
+  readonly #table = new Table();
+  #retryAt: Instant | undefined;
+  #phase: Phase = 'listening';
+  #cause = 'start';
+  #listeningSince: Instant = Infinity;
+  #claimedWith = 0;
+  #claimedAt: Instant = -Infinity;
+  #until: Instant = -Infinity;
+  #beatAt: Instant = Infinity;
+  #lastBeat: Instant = -Infinity;
+  /** Something changed that ownership depends on. */
+  #dirty = true;
+  #standing = '';
+  #lastState = '';
+  #lastHeld: readonly string[] = [];
+  /** The newest instant seen. */
+  #now: Instant = -Infinity;
+
+  constructor(options: ReflexOptions) {
+    this.#self = options.node;
+    this.#timing = options.timing;
+    this.#membership = new Membership(
+      nodeId(options.node),
+      options.boot,
+      options.timing,
+      options.isolation,
+    );
+    this.#announcer = new Announcer(options.random);
+  }
+
+  handle(input: ReflexInput, now: Instant): void {
+    if (this.#phase === 'stopped') return;
+    this.#now = now;
+    this.#lapseIfLate(now);
+    switch (input.kind) {
+      case 'peers':
+        this.#setPeers(input.peers, now);
+        break;
+      case 'orders':
+        for (const key of input.delta.remove) this.#orders.delete(key);
+        for (const [key, order] of input.delta.put) this.#orders.set(key, order);
+        this.#dirty = true;
+        break;
+      case 'beat':
+        this.#hear(input.beat, now);
+        break;
+      case 'link':
+        this.#putLink(input.link, now);
+        break;
+      case 'unlink':
+        this.#links.delete(input.index);
+        this.#syncLinks();
+        break;
+      case 'attach-failed':
+        this.#attached.delete(input.index);
+        this.#retryAt = now + ATTACH_RETRY;
+        this.#dirty = true;
+        break;
+      case 'stop':
+        this.#stop(now);
+        return;
+    }
+    this.#settle(now);
+  }
+
+  tick(now: Instant): void {
+    if (this.#phase === 'stopped') return;
+    this.#now = now;
+    this.#lapseIfLate(now);
+    if (this.#retryAt !== undefined && now >= this.#retryAt) {
+      this.#retryAt = undefined;
+      this.#syncLinks();
+    }
+    this.#settle(now);
+  }
+
+  poll(): ReflexOutput | undefined {
+    return this.#out.shift();
+  }
+
+  deadline(): Instant | undefined {
+    if (this.#phase === 'stopped' || !this.#briefed) return undefined;
+    let at: Instant | undefined = this.#beatAt;
+    at = earlier(at, this.#membership.deadline(this.#now));
+    at = earlier(at, this.#announcer.deadline());
+    at = earlier(at, this.#retryAt);
+    if (this.#phase === 'listening') at = earlier(at, this.#mayClaimAt());
+    return at;
+  }
+
+  // --- inputs -------------------------------------------------------------------------------
+
+  #setPeers(peers: readonly Peer[], now: Instant): void {
+    this.#peers = peers.filter((peer) => peer.name !== this.#self);
+    this.#ids = new Map(this.#peers.map((peer) => [peer.name, nodeId(peer.name)]));
+    this.#membership.setPeers([...this.#ids.values()]);
+    if (!this.#briefed) {
+      this.#briefed = true;
+      this.#listeningSince = now;
+    }
+    this.#beatAt = now;
+    this.#dirty = true;
+  }
+
+  #hear(beat: Beat, now: Instant): void {
+    const heard = this.#membership.hear(beat, now);
+    // Answer a newcomer at once: it cannot count us before we name its boot id.
+    if (heard === 'handshake') this.#urgent(now);
+  }
+
+  #putLink(link: Link, now: Instant): void {
+    const before = this.#links.get(link.index);
+    this.#links.set(link.index, link);
+    this.#syncLinks();
+    const cameBack = before !== undefined && unusable(before) !== undefined;
+    if (cameBack && this.#attached.has(link.index)) this.#announcer.again(link.index, now);
+  }
+
+  /** Attaches what may carry announcements, detaches the rest. */
+  #syncLinks(): void {
+    const wanted = new Map<LinkIndex, NamedLink>();
+    for (const link of this.#links.values()) {
+      const { index, mac, name } = link;
+      if (unusable(link) === undefined) wanted.set(index, { index, mac, name });
+    }
+    for (const index of this.#attached.keys()) {
+      if (!wanted.has(index)) this.#out.push({ kind: 'detach', index });
+    }
+    for (const [index, link] of wanted) {
+      if (this.#attached.get(index)?.mac !== link.mac) this.#out.push({ kind: 'attach', link });
+    }
+    this.#attached = wanted;
+    this.#dirty = true;
+  }
+
+  #stop(now: Instant): void {
+    // Silent first, then the news: whoever takes over must find nobody answering.
+    if (this.#phase === 'serving') this.#out.push({ kind: 'renew', until: 0 });
+    this.#enter('stopped', 'stop');
+    this.#publish(now);
+    for (let copies = 0; copies < 2; copies++) this.#beat(now, true);
+    this.#report();
+    this.#out.push({ kind: 'stopped' });
+  }
+
+  // --- decisions ----------------------------------------------------------------------------
+
+  /** A lease that ran out is never resumed: the time was slept through, or nobody confirmed. */
+  #lapseIfLate(now: Instant): void {
+    if (this.#phase !== 'serving' || now < this.#until) return;
+    this.#listenAgain(now, 'lapse');
+    this.#out.push({ kind: 'renew', until: 0 });
+  }
+
+  #listenAgain(now: Instant, cause: string): void {
+    this.#enter('listening', cause);
+    this.#listeningSince = now;
+    this.#until = -Infinity;
+    this.#urgent(now);
+  }
+
+  #settle(now: Instant): void {
+    if (!this.#briefed) return;
+    if (this.#phase !== 'listening' && this.#membership.buryDead(now).length > 0) {
+      this.#dirty = true;
+    }
+    this.#watchStanding(now);
+    this.#advance(now);
+    // The beat goes out before the lease is computed, as the lease counts from its sending.
+    if (now >= this.#beatAt) this.#beat(now, false);
+    this.#advance(now);
+    if (this.#dirty) this.#publish(now);
+    this.#renew(now);
+    for (const { link, frame } of this.#announcer.due(now)) {
+      this.#out.push({ kind: 'send', link, frame });
+    }
+    this.#report();
+  }
+
+  /** Anybody's new standing, or new silence, is news that peers are waiting for. */
+  #watchStanding(now: Instant): void {
+    const holders = [...this.#ids.values()].filter((id) => this.#membership.mayHold(id, now));
+    const standing = `${holders.join()} silent ${this.#membership.silent(now).join()}`;
+    if (standing === this.#standing) return;
+    this.#standing = standing;
+    this.#dirty = true;
+    this.#urgent(now);
+  }
+
+  #advance(now: Instant): void {
+    if (this.#phase === 'listening' && now >= this.#mayClaimAt()) this.#claim(now);
+    if (this.#phase !== 'claiming') return;
+    const gaveUp = now - this.#claimedAt > 2 * this.#timing.dead;
+    if (gaveUp || !this.#membership.mayClaim(now)) this.#listenAgain(now, 'claim-unheard');
+    else if (this.#membership.sent >= this.#claimedWith) this.#serveIfHeard(now);
+  }
+
+  #claim(now: Instant): void {
+    if (!this.#membership.mayClaim(now)) {
+      this.#listeningSince += this.#timing.beat; // ask again a beat later
+      return;
+    }
+    this.#enter('claiming', 'claim');
+    this.#claimedWith = this.#membership.sent + 1;
+    this.#claimedAt = now;
+    this.#urgent(now);
+  }
+
+  #serveIfHeard(now: Instant): void {
+    if (!this.#membership.allHeard(this.#claimedWith, now)) return;
+    if (this.#membership.confirmedUntil(now) <= now) return;
+    this.#enter('serving', 'confirmed');
+    this.#urgent(now);
+  }
+
+  #mayClaimAt(): Instant {
+    return this.#listeningSince + warmUp(this.#timing);
+  }
+
+  #enter(phase: Phase, cause: string): void {
+    this.#phase = phase;
+    this.#cause = cause;
+    this.#dirty = true;
+  }
+
+  #renew(now: Instant): void {
+    if (this.#phase !== 'serving') return;
+    const until = this.#membership.confirmedUntil(now);
+    if (until <= this.#until) return;
+    this.#until = until;
+    this.#out.push({ kind: 'renew', until });
+  }
+
+  // --- outputs ------------------------------------------------------------------------------
+
+  #urgent(now: Instant): void {
+    this.#beatAt = Math.max(now, this.#lastBeat + urgentSpacing(this.#timing));
+  }
+
+  #beat(now: Instant, leaving: boolean): void {
+    const ready = this.#phase === 'claiming' || this.#phase === 'serving';
+    const beat = this.#membership.nextBeat(now, ready, leaving);
+    this.#lastBeat = now;
+    this.#beatAt = now + this.#timing.beat;
+    if (this.#peers.length === 0) return;
+    this.#out.push({ kind: 'beat', beat, to: this.#peers.map((peer) => peer.address) });
+  }
+
+  /** Turns orders and membership into table, groups and announcements. */
+  #publish(now: Instant): void {
+    this.#dirty = false;
+    const owned = new Map<string, Order>();
+    if (this.#phase === 'serving') {
+      const mayHold = (node: string): boolean => this.#mayHold(node, now);
+      for (const [key, order] of this.#orders) {
+        if (ownerOf(order, mayHold) === this.#self) owned.set(key, order);
+      }
+    }
+    const { answers, groups, targets } = this.#table.set(owned, this.#attached);
+    if (!isEmpty(answers)) this.#out.push({ kind: 'apply', delta: answers });
+    if (!isEmpty(groups)) this.#out.push({ kind: 'groups', delta: groups });
+    this.#announcer.set(targets, now);
+  }
+
+  #mayHold(node: string, now: Instant): boolean {
+    if (node === this.#self) return true;
+    const id = this.#ids.get(node);
+    return id !== undefined && this.#membership.mayHold(id, now);
+  }
+
+  #report(): void {
+    const states = this.#membership.standings();
+    const state: ReflexState = {
+      phase: this.#phase,
+      cause: this.#cause,
+      peers: new Map([...this.#ids].map(([name, id]) => [name, states.get(id) ?? 'absent'])),
+      held: this.#table.held,
+      links: [...this.#attached.values()].map((link) => link.name),
+    };
+    const text = JSON.stringify([state.phase, state.cause, [...state.peers], state.links]);
+    if (text === this.#lastState && state.held === this.#lastHeld) return;
+    this.#lastState = text;
+    this.#lastHeld = state.held;
+    this.#out.push({ kind: 'state', state });
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * All the arithmetic of failover in one place. Every number is in milliseconds of one node's own
+ * monotonic clock; nodes never compare clocks, only durations.
+ *
+ * A node sends a beat every `beat`. Its lease ends `fence` after the *sending* time of its newest
+ * beat that the confirming set acknowledged, so a frozen or cut-off owner falls silent by itself.
+ * Others take over once a majority has heard nothing from it for `dead`. The inequalities below
+ * are why the two cannot overlap; they are asserted when a program loads this file.
+ */
+import { assert } from '../lib/assert.ts';
+import type { Millis } from '../lib/time.ts';
+
+export interface Timing {
+  /** Between two beats of a node. */
+  readonly beat: Millis;
+  /** From the sending of a confirmed beat to the end of the lease it earns. */
+  readonly fence: Millis;
+  /** Allowed for delivery, scheduling and different clock rates between lease end and takeover. */
+  readonly slack: Millis;
+  /** Silence after which a node counts as dead. */
+  readonly dead: Millis;
+  /** Silence after which a peer no longer counts as present for the isolation policy. */
+  readonly quiet: Millis;
+}
+
+export type ProfileName = 'fast' | 'default' | 'vm';
+
+export const PROFILES: Readonly<Record<ProfileName, Timing>> = {
+  /** Bare metal on a quiet switch: an outage of about a quarter of a second. */
+  fast: { beat: 50, fence: 120, slack: 60, dead: 200, quiet: 65 },
+  default: { beat: 100, fence: 250, slack: 80, dead: 350, quiet: 140 },
+  /** Survives live migration and CPU steal of about a second. */
+  vm: { beat: 300, fence: 1500, slack: 500, dead: 2200, quiet: 900 },
+};
+
+/** The inequalities that make one voice; each names the failure it prevents. */
+export function checkTiming(t: Timing): void {
+  assert(t.fence + t.slack < t.dead, 'fence + slack < dead, or two nodes answer at a takeover');
+  assert(2 * t.beat <= t.fence, '2 beats per fence, or one lost beat silences a healthy owner');
+  assert(t.beat < t.quiet, 'beat < quiet, or every peer looks absent between two beats');
+  assert(t.quiet + t.beat <= t.fence, 'quiet + beat <= fence, or a lone owner drops its lease');
+}
+
+for (const timing of Object.values(PROFILES)) checkTiming(timing);
+
+/**
+ * How long a starting node listens before it may own anything: long enough to hear every live
+ * peer, and for the lease of its own earlier life to have ended.
+ */
+export function warmUp(t: Timing): Millis {
+  return t.dead + t.beat;
+}
+
+/** Least distance between two beats when news (a death, a readiness) makes one urgent. */
+export function urgentSpacing(t: Timing): Millis {
+  return t.beat / 10;
+}
+
+/**
+ * When a new owner repeats its announcement, counted from the takeover: at once, then with
+ * back-off; 1100 is past the second during which Linux protects a fresh entry (`locktime`).
+ */
+export const ANNOUNCE_AT: readonly Millis[] = [0, 200, 1100, 3000, 10_000];
+
+/** Refresh below the usual 300 s of switch table ageing (IEEE 802.1D), jittered by a fifth. */
+export const REFRESH_EVERY: Millis = 90_000;
+
+/** Pacing of announcements, so that 10,000 addresses do not trip a switch's ARP policer. */
+export const PACE = { frames: 100, every: 10 } as const;

@@ -1,0 +1,212 @@
+/**
+ * Failover as users feel it, on real reflexes in virtual time.
+ */
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { seeded } from '../../../lib/random.ts';
+import { PROFILES } from '../../../speaker/timing.ts';
+import type { ProfileName } from '../../../speaker/timing.ts';
+import { Cluster } from '../../sim/cluster.ts';
+
+const VIP = '192.0.2.240';
+const ABC = ['a', 'b', 'c'];
+const orders = { [VIP]: ABC };
+
+/** The invariant: at no instant do two kernels answer for one address. */
+function oneVoice(cluster: Cluster): void {
+  const voices = cluster.answering(VIP);
+  if (voices.length > 1) throw new Error(`two voices at ${cluster.now}: ${voices.join(' ')}`);
+}
+
+function settled(seed: number, options: object = {}): Cluster {
+  const cluster = new Cluster(ABC, { seed, orders, check: oneVoice, ...options });
+  cluster.until(() => cluster.answering(VIP).join() === 'a', 5000);
+  expect(cluster.answering(VIP)).toEqual(['a']);
+  return cluster;
+}
+
+describe('ownership', () => {
+  test('all nodes start at once: the first of the order owns, alone', () => {
+    settled(1);
+  });
+
+  test('a node alone in its cluster owns after it has listened', () => {
+    const cluster = new Cluster(['a'], { seed: 1, orders });
+    expect(cluster.until(() => cluster.answering(VIP).length === 1, 2000)).toBeLessThan(600);
+  });
+
+  test('nobody answers before having listened for the dead time', () => {
+    const cluster = new Cluster(ABC, { seed: 1, orders });
+    cluster.run(PROFILES.default.dead);
+    expect(cluster.answering(VIP)).toEqual([]);
+  });
+
+  test('a steady state sends one beat per node and period, and changes nothing', () => {
+    const cluster = settled(1);
+    const before = ABC.map((name) => cluster.state(name));
+    cluster.run(60_000);
+    expect(ABC.map((name) => cluster.state(name))).toEqual(before);
+  });
+
+  test.each(['fast', 'default', 'vm'] as ProfileName[])('killed owner, profile %s', (profile) => {
+    const timing = PROFILES[profile];
+    for (let seed = 1; seed <= 20; seed++) {
+      const cluster = settled(seed, { timing });
+      cluster.run(seeded(seed)() * 1000);
+      cluster.crash('a');
+      const took = cluster.until(() => cluster.answering(VIP).join() === 'b', 10_000);
+      expect(took).toBeLessThanOrEqual(timing.dead + 10);
+    }
+  });
+
+  test('two nodes die one after the other: the last one owns (keep)', () => {
+    const cluster = settled(1);
+    cluster.crash('a');
+    cluster.run(1000);
+    cluster.crash('b');
+    expect(cluster.until(() => cluster.answering(VIP).join() === 'c', 2000)).toBeDefined();
+  });
+
+  test('two nodes die at once: the last one owns (keep)', () => {
+    const cluster = settled(1);
+    cluster.crash('a');
+    cluster.crash('b');
+    expect(cluster.until(() => cluster.answering(VIP).join() === 'c', 2000)).toBeDefined();
+  });
+
+  test('a node that stops on purpose hands over within milliseconds', () => {
+    const cluster = settled(1);
+    cluster.stop('a');
+    expect(cluster.until(() => cluster.answering(VIP).join() === 'b', 2000)).toBeLessThan(20);
+  });
+
+  test('a node that comes back takes its address again, with one voice throughout', () => {
+    const cluster = settled(1);
+    cluster.crash('a');
+    cluster.run(1000);
+    expect(cluster.answering(VIP)).toEqual(['b']);
+    cluster.restart('a');
+    expect(cluster.until(() => cluster.answering(VIP).join() === 'a', 3000)).toBeDefined();
+  });
+
+  test('a quick restart does not give two voices and does not wait for the dead time twice', () => {
+    const cluster = settled(1);
+    cluster.crash('a');
+    cluster.run(20);
+    cluster.restart('a');
+    expect(cluster.until(() => cluster.answering(VIP).length === 1, 3000)).toBeLessThan(500);
+    cluster.run(3000);
+    expect(cluster.answering(VIP)).toEqual(['a']);
+  });
+});
+
+describe('the lease', () => {
+  test('a frozen owner is silent after its fence, and stays silent when it wakes', () => {
+    const cluster = settled(1, { isolation: 'stop' });
+    cluster.freeze('a');
+    cluster.run(PROFILES.default.fence);
+    expect(cluster.answering(VIP)).toEqual([]);
+    cluster.run(5000);
+    expect(cluster.answering(VIP)).toEqual(['b']);
+    cluster.thaw('a');
+    expect(cluster.answering(VIP)).toEqual(['b']);
+    cluster.run(3000);
+    expect(cluster.answering(VIP)).toEqual(['a']);
+  });
+
+  test('the owner cut off in both directions falls silent under stop', () => {
+    const cluster = settled(1, { isolation: 'stop' });
+    cluster.cut('a');
+    cluster.run(2000);
+    expect(cluster.answering(VIP)).toEqual(['b']);
+    cluster.heal();
+    cluster.run(3000);
+    expect(cluster.answering(VIP)).toEqual(['a']);
+  });
+
+  test('an owner that hears everybody but is heard by nobody falls silent under keep too', () => {
+    const cluster = settled(1);
+    cluster.cutOneWay('a', 'b');
+    cluster.cutOneWay('a', 'c');
+    cluster.run(2000);
+    expect(cluster.answering(VIP)).toEqual(['b']);
+  });
+
+  test('one broken path out of three changes nothing', () => {
+    const cluster = settled(1);
+    cluster.cutOneWay('a', 'b');
+    cluster.cutOneWay('b', 'a');
+    cluster.run(5000);
+    expect(cluster.answering(VIP)).toEqual(['a']);
+  });
+});
+
+const ALL = ['a', 'b', 'c', 'd', 'e'];
+
+const act = fc.record({
+  what: fc.constantFrom('freeze', 'thaw', 'crash', 'restart', 'cut', 'oneway', 'heal', 'stop'),
+  who: fc.constantFrom(...ALL),
+  whom: fc.constantFrom(...ALL),
+  then: fc.integer({ min: 1, max: 900 }),
+});
+
+type Act = typeof act extends fc.Arbitrary<infer T> ? T : never;
+
+function play(cluster: Cluster, { what, who, whom, then }: Act): void {
+  if (what === 'freeze') cluster.freeze(who);
+  if (what === 'thaw') cluster.thaw(who);
+  if (what === 'crash') cluster.crash(who);
+  if (what === 'restart') cluster.restart(who);
+  if (what === 'cut') cluster.cut(who);
+  if (what === 'oneway') cluster.cutOneWay(who, whom);
+  if (what === 'heal') cluster.heal();
+  if (what === 'stop') cluster.stop(who);
+  cluster.run(then);
+}
+
+describe('under any mix of loss, delay, cuts, freezes, crashes and restarts', () => {
+  test('there is one voice (stop)', () => {
+    fc.assert(
+      fc.property(
+        fc.integer(),
+        fc.double({ min: 0, max: 0.3, noNaN: true }),
+        fc.integer({ min: 1, max: 60 }),
+        fc.array(act, { maxLength: 12 }),
+        (seed, loss, delay, acts) => {
+          const cluster = new Cluster(ALL, {
+            seed,
+            orders: { [VIP]: ALL },
+            isolation: 'stop',
+            loss,
+            delay: [0.1, delay],
+            check: oneVoice,
+          });
+          cluster.run(1500);
+          for (const step of acts) play(cluster, step);
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  test.each(['keep', 'stop'] as const)(
+    'all comes right again once the trouble ends (%s)',
+    (isolation) => {
+      fc.assert(
+        fc.property(fc.integer(), fc.array(act, { maxLength: 12 }), (seed, acts) => {
+          const cluster = new Cluster(ALL, { seed, orders: { [VIP]: ALL }, isolation });
+          cluster.run(1500);
+          for (const step of acts) play(cluster, step);
+          cluster.heal();
+          for (const name of ALL) {
+            if (cluster.isCrashed(name)) cluster.restart(name);
+            cluster.thaw(name);
+          }
+          cluster.run(3000);
+          expect(cluster.answering(VIP)).toEqual(['a']);
+        }),
+        { numRuns: 100 },
+      );
+    },
+  );
+});
