@@ -45,6 +45,7 @@ describe('layout', () => {
       value: { header: tagged, payload: hex('0102') },
     });
     expect(vlanId({ protocol: ETHERTYPE.vlan, control: 0x6064 })).toBe(100);
+    expect(vlanId({ protocol: ETHERTYPE.vlan, control: 0xfffe })).toBe(4094);
   });
 
   test('padding is zeros', () => {

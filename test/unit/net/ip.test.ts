@@ -147,5 +147,6 @@ test('order: IPv4 first, then by value', () => {
 
 test('the solicited-node group keeps the low 24 bits (RFC 4291 2.7.1)', () => {
   expect(formatIp(solicitedNode(ip('4037::01:800:200E:8C6C')))).toBe('ff02::1:ff0e:8c6c');
+  expect(formatIp(solicitedNode(ip('2001:db8::ffff:ffff')))).toBe('ff02::1:ffff:ffff');
   expect(() => solicitedNode(ip('192.0.2.1'))).toThrow('IPv6 only');
 });

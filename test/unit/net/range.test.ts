@@ -82,6 +82,14 @@ describe('questions', () => {
     expect(overlaps(range('::/0'), range('0.0.0.0/0'))).toBe(false);
   });
 
+  test('ranges that share one address overlap, neighbours do not', () => {
+    const pool = range('192.0.2.240-192.0.2.249');
+    expect(overlaps(pool, range('192.0.2.249-192.0.2.255'))).toBe(true);
+    expect(overlaps(pool, range('192.0.2.200-192.0.2.240'))).toBe(true);
+    expect(overlaps(pool, range('192.0.2.250-192.0.2.255'))).toBe(false);
+    expect(overlaps(pool, range('192.0.2.200-192.0.2.239'))).toBe(false);
+  });
+
   test('two ranges overlap when one contains an end of the other', () => {
     const ends = ({ family, first, last }: Range) =>
       [first, last].map((value) => ({ family, value }));
