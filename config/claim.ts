@@ -256,7 +256,7 @@ function wantedFamilies(service: Service, requested: readonly Ip[], report: Repo
       const path = written.length === 2 ? 'spec.ipFamilies' : 'spec.ipFamilyPolicy';
       report(path, 'SingleStack allows one family; name one, or choose PreferDualStack');
     }
-    return { want: 'first', order: order.length > 0 ? order.slice(0, 1) : [4, 6] };
+    return { want: 'first', order: order.length > 0 ? order : [4, 6] };
   }
   const both = unique<Family>([...order, 4, 6]);
   return { want: policy === 'RequireDualStack' ? 'both' : 'prefer', order: both };

@@ -1,0 +1,158 @@
+import { describe, expect, test } from '@jest/globals';
+import { claimOf, heldAddresses, holdingOf } from '../../../config/claim.ts';
+import type { Claim } from '../../../config/claim.ts';
+import type { Service } from '../../../kube/objects.ts';
+import { formatIp } from '../../../net/ip.ts';
+
+function service(spec: Partial<Service['spec']>, annotations = {}, held: string[] = []): Service {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'web', namespace: 'shop', annotations, labels: { app: 'web' } },
+    spec: { type: 'LoadBalancer', ports: [{ port: 80 }], ...spec },
+    status: { loadBalancer: { ingress: held.map((ip) => ({ ip })) } },
+  };
+}
+
+function claim(made: Service): Claim {
+  const result = claimOf(made);
+  if (result?.ok !== true) throw new Error(JSON.stringify(result));
+  return result.value;
+}
+
+function problems(made: Service): unknown {
+  const result = claimOf(made);
+  return result?.ok === false ? result.error.map(({ path, message }) => [path, message]) : [];
+}
+
+describe('whose Service it is', () => {
+  test('other types and other classes are not ours', () => {
+    expect(claimOf(service({ type: 'NodePort' }))).toBe(undefined);
+    expect(claimOf(service({ loadBalancerClass: 'example.org/x' }))).toBe(undefined);
+    expect(claimOf(service({}), 'example.org/x')).toBe(undefined);
+    expect(claimOf(service({ loadBalancerClass: 'example.org/x' }), 'example.org/x')?.ok).toBe(
+      true,
+    );
+  });
+});
+
+describe('families', () => {
+  test.each<[Partial<Service['spec']>, Claim['families']]>([
+    [{}, { want: 'first', order: [4, 6] }],
+    [{ ipFamilies: ['IPv6'] }, { want: 'first', order: [6] }],
+    [{ ipFamilies: ['IPv6', 'IPv4'] }, { want: 'both', order: [6, 4] }],
+    [
+      { ipFamilies: ['IPv6'], ipFamilyPolicy: 'PreferDualStack' },
+      { want: 'prefer', order: [6, 4] },
+    ],
+    [{ ipFamilyPolicy: 'RequireDualStack' }, { want: 'both', order: [4, 6] }],
+    [{ loadBalancerIP: '2001:db8::1' }, { want: 'first', order: [6] }],
+    [{ clusterIPs: ['10.0.0.1'] }, { want: 'first', order: [4] }],
+    [{ clusterIP: 'fd00::1' }, { want: 'first', order: [6] }],
+    [
+      { clusterIPs: ['10.0.0.1'], ipFamilyPolicy: 'PreferDualStack' },
+      { want: 'first', order: [4] },
+    ],
+    [{ clusterIPs: ['fd00::1', '10.0.0.1'] }, { want: 'both', order: [6, 4] }],
+    [
+      { clusterIPs: ['fd00::1', '10.0.0.1'], ipFamilyPolicy: 'PreferDualStack' },
+      { want: 'prefer', order: [6, 4] },
+    ],
+  ])('%j', (spec, families) => {
+    expect(claim(service(spec)).families).toEqual(families);
+  });
+
+  test('RequireDualStack on a single-stack cluster is a problem', () => {
+    const made = service({ clusterIPs: ['10.0.0.1'], ipFamilyPolicy: 'RequireDualStack' });
+    expect(problems(made)).toEqual([
+      ['spec.ipFamilyPolicy', expect.stringContaining('needs two cluster IPs')],
+    ]);
+  });
+
+  test('SingleStack with two families is a problem', () => {
+    const made = service({ ipFamilies: ['IPv4', 'IPv6'], ipFamilyPolicy: 'SingleStack' });
+    expect(problems(made)).toEqual([['spec.ipFamilies', expect.stringContaining('one family')]]);
+  });
+});
+
+describe('requests', () => {
+  test('annotation of either prefix, the new one first', () => {
+    const made = claim(
+      service(
+        { ipFamilyPolicy: 'RequireDualStack' },
+        {
+          'metallb.io/loadBalancerIPs': '192.0.2.7, 2001:db8::7',
+          'metallb.universe.tf/loadBalancerIPs': '192.0.2.8',
+          'metallb.universe.tf/address-pool': 'lan',
+        },
+      ),
+    );
+    expect(made.requested.map(formatIp)).toEqual(['192.0.2.7', '2001:db8::7']);
+    expect(made.pool).toBe('lan');
+    expect(made.deprecated).toEqual(['metallb.universe.tf/address-pool']);
+  });
+
+  const at = 'metadata.annotations["metallb.io/loadBalancerIPs"]';
+  test.each<[Partial<Service['spec']>, string | undefined, string, string]>([
+    [{ loadBalancerIP: '192.0.2.1' }, '192.0.2.1', at, 'requested twice'],
+    [{}, '192.0.2.1,192.0.2.2', at, 'both IPv4'],
+    [{}, '192.0.2.300', at, '"192.0.2.300" is not an IP address'],
+    [{ ipFamilies: ['IPv6'] }, '192.0.2.1', at, 'the Service is IPv6 only'],
+    [{ ipFamilyPolicy: 'RequireDualStack' }, '192.0.2.1', at, 'needs two (RequireDualStack)'],
+    [{ loadBalancerIP: 'web.example' }, undefined, 'spec.loadBalancerIP', 'not an IP address'],
+    [
+      { ipFamilyPolicy: 'SingleStack' },
+      '192.0.2.1,2001:db8::1',
+      'spec.ipFamilyPolicy',
+      'SingleStack allows one family',
+    ],
+  ])('%j %s', (spec, annotation, path, message) => {
+    const annotations =
+      annotation === undefined ? {} : { 'metallb.io/loadBalancerIPs': annotation };
+    expect(problems(service(spec, annotations))).toEqual([
+      [path, expect.stringContaining(message)],
+    ]);
+  });
+
+  test('a Service that cannot be understood goes on holding what it has', () => {
+    const made = service({ loadBalancerIP: 'x' }, { 'metallb.io/address-pool': 'p' }, [
+      '2001:db8::1',
+      '192.0.2.1',
+    ]);
+    expect(problems(made)).toHaveLength(1);
+    const holding = holdingOf(made);
+    expect(holding.held.map(formatIp)).toEqual(['2001:db8::1', '192.0.2.1']);
+    expect(holding.families).toEqual({ want: 'both', order: [6, 4] });
+    expect([holding.requested, holding.pool]).toEqual([[], undefined]);
+  });
+});
+
+test('held addresses: host names, nonsense and repetitions are left out', () => {
+  const made = service({}, {}, ['192.0.2.1', 'nonsense', '192.0.2.1']);
+  const more = { ...made.status, loadBalancer: { ingress: [{ hostname: 'web.example' }] } };
+  expect(heldAddresses(made).map(formatIp)).toEqual(['192.0.2.1']);
+  expect(heldAddresses({ ...made, status: more })).toEqual([]);
+});
+
+describe('sharing', () => {
+  const key = { 'metallb.io/allow-shared-ip': 'k' };
+  const selector = { b: '2', a: '1' };
+
+  test('needs a key', () => {
+    expect(claim(service({})).sharing).toBe(undefined);
+    expect(claim(service({}, { 'metallb.io/allow-shared-ip': '' })).sharing).toBe(undefined);
+  });
+
+  test('under Local the endpoints count, under Cluster they do not', () => {
+    expect(claim(service({ selector }, key)).sharing).toEqual({ key: 'k', backend: '' });
+    expect(claim(service({ selector, externalTrafficPolicy: 'Local' }, key)).sharing).toEqual({
+      key: 'k',
+      backend: 'a=1,b=2',
+    });
+  });
+
+  test('ports carry their protocol', () => {
+    const ports = [{ port: 53, protocol: 'UDP' as const }, { port: 53 }];
+    expect(claim(service({ ports })).ports).toEqual(['UDP/53', 'TCP/53']);
+  });
+});

@@ -1,0 +1,107 @@
+import { describe, expect, test } from '@jest/globals';
+import { check, knows, validate } from '../../../config/schema.ts';
+
+const pool = (spec: unknown, metadata: unknown = { name: 'lan' }) => ({
+  apiVersion: 'metallb.io/v1beta1',
+  kind: 'IPAddressPool',
+  metadata,
+  spec,
+});
+const service = (spec: unknown) => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name: 'web', namespace: 'default' },
+  spec,
+});
+const faults = (raw: unknown) => validate(raw).map(({ path, message }) => [path, message]);
+
+describe('validate', () => {
+  test('accepts what MetalLB accepts', () => {
+    expect(faults(pool({ addresses: ['192.0.2.0/28'], autoAssign: false }))).toEqual([]);
+    expect(
+      faults({
+        apiVersion: 'metallb.io/v1beta1',
+        kind: 'L2Advertisement',
+        metadata: { name: 'all' },
+      }),
+    ).toEqual([]);
+  });
+
+  test.each([
+    [pool({}), 'spec.addresses', 'addresses is missing'],
+    [
+      pool({ addresses: '192.0.2.0/24' }),
+      'spec.addresses',
+      'addresses must be a list, but it is the text "192.0.2.0/24"',
+    ],
+    [
+      pool({ addresses: [4] }),
+      'spec.addresses[0]',
+      'addresses[0] must be text, but it is 4; put it in quotes: "4"',
+    ],
+    [
+      pool({ addresses: [], autoAssign: 'yes' }),
+      'spec.autoAssign',
+      'autoAssign must be true or false, but it is the text "yes"',
+    ],
+    [
+      pool({ addresses: [], autoAsign: true }),
+      'spec.autoAsign',
+      'autoAsign is not a field; check its spelling',
+    ],
+    [
+      pool({ addresses: [], serviceAllocation: { serviceSelectors: [{ matchLabel: {} }] } }),
+      'spec.serviceAllocation.serviceSelectors[0].matchLabel',
+      'matchLabel is not a field; check its spelling',
+    ],
+    [
+      pool({ addresses: [] }, { name: 'a/../b' }),
+      'metadata.name',
+      'name must consist of lower-case letters, digits, "-" and ".", but it is the text "a/../b"',
+    ],
+    [
+      pool({ addresses: [] }, { name: 'a', annotations: { 'example.org/a': true } }),
+      'metadata.annotations["example.org/a"]',
+      'example.org/a must be text, but it is true; put it in quotes: "true"',
+    ],
+    [
+      service({ type: 'Balancer' }),
+      'spec.type',
+      'type must be ClusterIP or NodePort or LoadBalancer or ExternalName, ' +
+        'but it is the text "Balancer"',
+    ],
+    [
+      service({ ports: [{ port: '80' }] }),
+      'spec.ports[0].port',
+      'port must be a number, but it is the text "80"',
+    ],
+    [
+      service({ ports: [{ port: 70000 }] }),
+      'spec.ports[0].port',
+      'port must be at most 65535, but it is 70000',
+    ],
+    [
+      service({ ports: [{ port: 80, targetPort: true }] }),
+      'spec.ports[0].targetPort',
+      'targetPort must be a port number or the name of a port, but it is true',
+    ],
+    [service(undefined), 'spec', 'spec is missing'],
+    [[], '', 'the document must be a map of fields, but it is a list'],
+  ])('%j', (raw, path, message) => {
+    expect(faults(raw)).toEqual([[path, message]]);
+  });
+
+  test('names all faults at once', () => {
+    expect(faults(pool({ addresses: [1, 2], autoAssign: 3 }, {})).length).toBe(4);
+  });
+
+  test('keeps out of kinds that are not ours', () => {
+    expect(faults(service({ type: 'ClusterIP', newField: { a: 1 } }))).toEqual([]);
+    expect(faults({ ...service({}), apiVersion: 'apps/v1', kind: 'Deployment' })).toEqual([]);
+    expect(knows('apps/v1', 'Deployment')).toBe(false);
+  });
+});
+
+test('check passes fields that a newer CRD may have', () => {
+  expect(check(pool({ addresses: [], newer: 1 }))).toEqual([]);
+});
