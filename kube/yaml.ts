@@ -1,0 +1,91 @@
+/**
+ * The one door to `yaml`: documents of a text with the line of every field, and text of a value.
+ * YAML 1.2 (core schema), so `yes` and `on` are text; aliases are expanded up to the library's
+ * limit, so a small file cannot become a large one.
+ */
+import { LineCounter, isCollection, isNode, parseAllDocuments, stringify } from 'yaml';
+import type { Document } from 'yaml';
+import type { Path } from './path.ts';
+
+export interface YamlDocument {
+  /** Plain JSON; undefined for a document without content, such as comments only. */
+  readonly value: unknown;
+  /** Line of the field at that path, or of its nearest parent; from 1. */
+  lineOf(path: Path): number;
+}
+
+export interface YamlFault {
+  readonly line: number;
+  readonly message: string;
+}
+
+export interface YamlText {
+  readonly documents: readonly YamlDocument[];
+  /** Not empty: the documents cannot be trusted. */
+  readonly faults: readonly YamlFault[];
+}
+
+export function readYaml(text: string): YamlText {
+  const counter = new LineCounter();
+  const parsed = parseAllDocuments(text, { lineCounter: counter, merge: true });
+  const list: readonly Document.Parsed[] = Array.isArray(parsed) ? parsed : [];
+  const documents: YamlDocument[] = [];
+  const faults: YamlFault[] = [];
+  for (const document of list) {
+    for (const error of document.errors) {
+      const line = counter.linePos(error.pos[0]).line;
+      faults.push({ line, message: plainError(error.message) });
+    }
+    if (document.errors.length > 0 || document.contents === null) continue;
+    const lineOf = (path: Path): number => lineOfNode(document, path, counter);
+    const value = plainValue(document);
+    if (value.ok) documents.push({ value: value.value, lineOf });
+    else faults.push({ line: lineOf([]), message: value.error });
+  }
+  return { documents, faults };
+}
+
+export function writeYaml(value: unknown): string {
+  return stringify(value, { lineWidth: 0, singleQuote: true });
+}
+
+type Plain =
+  { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: string };
+
+/** Expanding aliases is the one step that throws: too many of them, or one that leads nowhere. */
+function plainValue(document: Document.Parsed): Plain {
+  try {
+    return { ok: true, value: document.toJS() as unknown };
+  } catch (error) {
+    return { ok: false, error: error instanceof Error ? plainError(error.message) : 'unreadable' };
+  }
+}
+
+function lineOfNode(document: Document.Parsed, path: Path, counter: LineCounter): number {
+  let node: unknown = document.contents;
+  let offset = isNode(node) ? (node.range?.[0] ?? 0) : 0;
+  for (const step of path) {
+    if (!isCollection(node)) break;
+    const pair: unknown = node.items.find(
+      (item, index) => index === step || keyText(item) === String(step),
+    );
+    if (pair === undefined) break;
+    // The key's line, not the value's: a person looks for the name of the field.
+    const key = (pair as { key?: unknown }).key;
+    const place = key === undefined ? pair : key;
+    if (isNode(place) && place.range) offset = place.range[0];
+    node = key === undefined ? pair : (pair as { value?: unknown }).value;
+  }
+  return counter.linePos(offset).line;
+}
+
+function keyText(pair: unknown): string | undefined {
+  const key = (pair as { key?: { value?: unknown } }).key;
+  return key === undefined || key === null ? undefined : String(key.value);
+}
+
+/** The library appends where and a picture of the source; the place is told separately. */
+function plainError(message: string): string {
+  const [first = ''] = message.split('\n');
+  return first.replace(/ at line \d+, column \d+:?$/, '').replace(/:$/, '');
+}
