@@ -34,6 +34,11 @@ export class Namespace {
     return execute(this.wrap(argv), options);
   }
 
+  /** The same without letting anything else happen meanwhile. */
+  execSync(argv: readonly string[], options?: ExecuteOptions): Finished {
+    return executeSync(this.wrap(argv), options);
+  }
+
   /** Runs `ip` commands in here, one per line; the first failure stops and throws. */
   ip(...lines: readonly string[]): string {
     return ip(['-n', this.name, '-batch', '-'], lines.join('\n'));
@@ -44,7 +49,7 @@ export class Namespace {
     const script = Object.entries(values)
       .map(([key, value]) => `echo ${value} > /proc/sys/net/${key}`)
       .join(' && ');
-    const done = executeSync(this.wrap(['sh', '-c', script]));
+    const done = this.execSync(['sh', '-c', script]);
     if (done.code !== 0) {
       throw new LabFailure(`cannot set ${Object.keys(values).join(', ')}: ${done.stderr.trim()}`);
     }

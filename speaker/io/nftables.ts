@@ -1,0 +1,152 @@
+/**
+ * Keeps the one nftables table of `--forward=nftables` equal to what is wanted, with one `nft -f -`
+ * per change: the kernel takes the whole transaction or nothing. Runs never overlap; of several
+ * wishes during a run only the last is carried out.
+ *
+ * The table stays when the process is killed, on purpose: connections through this node go on, and
+ * the next start replaces it. An orderly exit removes it (`remove`, synchronous, because a process
+ * that got SIGTERM has no time for promises).
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { Log } from '../../lib/io/log.ts';
+import { err, ok } from '../../lib/result.ts';
+import type { Result } from '../../lib/result.ts';
+import type { Family } from '../../net/ip.ts';
+import { emptyRuleset, rulesetOf } from '../forward.ts';
+import type { Forward } from '../forward.ts';
+
+const RETRY_MS = 2000;
+const LIMIT_MS = 5000;
+
+const SWITCHES: Readonly<Record<Family, string>> = {
+  4: '/proc/sys/net/ipv4/ip_forward',
+  6: '/proc/sys/net/ipv6/conf/all/forwarding',
+};
+
+export class Nftables {
+  readonly #log: Log;
+  /** What the kernel has; undefined when a run failed and nobody knows. */
+  #applied: string | undefined;
+  #wanted: string;
+  #running = false;
+  #closed = false;
+  #retry: NodeJS.Timeout | undefined;
+
+  private constructor(log: Log) {
+    this.#log = log;
+    this.#wanted = emptyRuleset();
+    this.#applied = this.#wanted;
+  }
+
+  /** Starts without a table, also when an earlier process was killed and left one. */
+  static open(log: Log): Result<Nftables, string> {
+    const cleared = runSync(emptyRuleset());
+    return cleared.ok ? ok(new Nftables(log)) : cleared;
+  }
+
+  /** Makes the table say this, soon. Repeating a wish costs nothing. */
+  want(forwards: readonly Forward[]): void {
+    this.#wanted = forwards.length === 0 ? emptyRuleset() : rulesetOf(forwards);
+    for (const family of [4, 6] as const) {
+      if (forwards.some(({ vip }) => vip.family === family)) this.#turnOn(family);
+    }
+    this.#settle();
+  }
+
+  /** Removes the table, at once and for good. */
+  remove(): Result<void, string> {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    return runSync(emptyRuleset());
+  }
+
+  #settle(): void {
+    if (this.#running || this.#closed || this.#wanted === this.#applied) return;
+    this.#running = true;
+    clearTimeout(this.#retry);
+    void this.#carryOut(this.#wanted);
+  }
+
+  /** Never rejects: `run` turns every failure into a sentence. */
+  async #carryOut(text: string): Promise<void> {
+    const result = await run(text);
+    this.#running = false;
+    // A run that was under way when the table was removed must not bring it back.
+    if (this.#closed) {
+      runSync(emptyRuleset());
+      return;
+    }
+    this.#applied = result.ok ? text : undefined;
+    if (result.ok) {
+      this.#log('debug', 'forwarding-applied', 'the nftables table says what is wanted');
+      this.#settle();
+    } else {
+      this.#log('error', 'forwarding-failed', result.error);
+      this.#retry = setTimeout(() => this.#settle(), RETRY_MS).unref();
+    }
+  }
+
+  /** Without routing the kernel drops what is not for an address of its own. */
+  #turnOn(family: Family): void {
+    const path = SWITCHES[family];
+    try {
+      if (readFileSync(path, 'utf8').trim() !== '0') return;
+      writeFileSync(path, '1\n');
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? String(error);
+      const help = `set it with sysctl, or choose --forward=none`;
+      this.#log('error', 'routing-failed', `cannot write 1 to ${path} (${code}): ${help}`);
+      return;
+    }
+    const also = family === 6 ? '; router advertisements now need accept_ra=2' : '';
+    this.#log('info', 'routing-enabled', `turned on IPv${family} routing (${path})${also}`);
+  }
+}
+
+const ARGV = ['-f', '-'];
+const ENV = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
+
+function run(text: string): Promise<Result<void, string>> {
+  return new Promise((done) => {
+    const child = spawn('nft', ARGV, {
+      stdio: ['pipe', 'ignore', 'pipe'],
+      env: ENV,
+      timeout: LIMIT_MS,
+      killSignal: 'SIGKILL',
+    });
+    let complaint = '';
+    child.stderr.setEncoding('utf8').on('data', (some: string) => (complaint += some));
+    child.stdin.on('error', () => {});
+    child.once('error', (error: NodeJS.ErrnoException) => done(err(explain(error.code, ''))));
+    child.once('close', (code) => done(code === 0 ? ok(undefined) : err(explain('', complaint))));
+    child.stdin.end(text);
+  });
+}
+
+function runSync(text: string): Result<void, string> {
+  const { status, error, stderr } = spawnSync('nft', ARGV, {
+    input: text,
+    encoding: 'utf8',
+    env: ENV,
+    timeout: LIMIT_MS,
+  });
+  if (status === 0) return ok(undefined);
+  return err(explain(error === undefined ? '' : codeOf(error), stderr));
+}
+
+function codeOf(error: NodeJS.ErrnoException): string | undefined {
+  return error.code;
+}
+
+function explain(code: string | undefined, complaint: string): string {
+  const instead = 'or choose --forward=none';
+  if (code === 'ENOENT') {
+    return `--forward=nftables needs the program nft: install the package nftables, ${instead}`;
+  }
+  if (complaint.includes('Operation not permitted')) {
+    return `--forward=nftables needs the capability NET_ADMIN: run as root, ${instead}`;
+  }
+  const first = complaint.split('\n')[0] ?? '';
+  return `nft refused the table (${first || code || 'no answer'}): report it, ${instead}`;
+}

@@ -1,0 +1,183 @@
+/**
+ * What the kernel makes of the forwarding table: HTTP from a client over an IPv4 and an IPv6
+ * address reaches every backend, through a node chosen by a static neighbour entry (no speaker
+ * here). The table is applied by the product's own code in a small program, `forwarder.ts`.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Lab } from '../../lab/namespace.ts';
+import { httpGet, urlOf } from '../../lab/probe.ts';
+import { Program } from '../../lab/process.ts';
+import { Segment } from '../../lab/segment.ts';
+import { until } from '../../lab/until.ts';
+import { parseIp } from '../../net/ip.ts';
+import type { Ip } from '../../net/ip.ts';
+import { rulesetOf } from '../../speaker/forward.ts';
+
+const VIP4 = '192.168.100.240';
+const VIP6 = 'fd00:100::240';
+const ROOT = join(import.meta.dirname, '../..');
+
+const directory = mkdtempSync(join(tmpdir(), 'arpeggio-forward-'));
+const wishFile = join(directory, 'wishes.json');
+let lab: Lab;
+let segment: Segment;
+let forwarder: Program;
+
+function ip(text: string): Ip {
+  const parsed = parseIp(text);
+  if (!parsed.ok) throw new Error(parsed.error);
+  return parsed.value;
+}
+
+/** Hands over wishes, each a list of nodes whose backends shall serve both addresses. */
+function hand(wishes: readonly (readonly number[])[]): void {
+  const endpoints = (key: 'ip4' | 'ip6', nodes: readonly number[]): unknown =>
+    nodes.map((i) => segment.nodes[i]?.[key]);
+  const wish = (nodes: readonly number[]): unknown => [
+    { vip: VIP4, endpoints: endpoints('ip4', nodes) },
+    { vip: VIP6, endpoints: endpoints('ip6', nodes) },
+  ];
+  writeFileSync(wishFile, JSON.stringify(wishes.map(wish)));
+  forwarder.signal('SIGHUP');
+}
+
+/** Runs of nft so far. */
+function runs(): number {
+  return forwarder.log().split('"forwarding-applied"').length - 1;
+}
+
+/** Hands over wishes and waits for the run of nft that carries out the last one. */
+async function apply(wishes: readonly (readonly number[])[], expected: number): Promise<void> {
+  const before = runs();
+  hand(wishes);
+  await forwarder.until(() => runs() >= before + expected, 3000, 'the table is applied');
+}
+
+async function bodies(vip: string, tries: number): Promise<Set<string>> {
+  const seen = new Set<string>();
+  for (let i = 0; i < tries; i += 1) {
+    const answer = await httpGet(segment.client.namespace, urlOf(vip));
+    seen.add(answer?.body.trim() ?? 'nothing');
+  }
+  return seen;
+}
+
+function tables(node: number): string {
+  return segment.nodes[node]?.namespace.execSync(['nft', 'list', 'tables']).stdout ?? '';
+}
+
+beforeAll(async () => {
+  lab = new Lab('forward');
+  segment = new Segment(lab);
+  for (const { name, namespace } of segment.nodes) {
+    const argv = [process.execPath, join(ROOT, 'demo/backend.ts'), name];
+    const backend = Program.start(lab, { name: `backend-${name}`, argv, namespace, directory });
+    await backend.line((line) => line === 'listening', 5000, 'it listens');
+  }
+  const { namespace } = segment.node('node2');
+  const script = join(import.meta.dirname, 'forwarder.ts');
+  const argv = [process.execPath, script, wishFile];
+  forwarder = Program.start(lab, { name: 'forwarder', argv, namespace, directory });
+  await forwarder.line((line) => line.includes('"open"'), 5000, 'it is open');
+  for (const vip of [VIP4, VIP6]) {
+    segment.client.namespace.ip(`neigh add ${vip} lladdr ${segment.node('node2').mac} dev eth0`);
+  }
+}, 30_000);
+
+afterAll(() => {
+  lab.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const FAMILIES = [
+  ['IPv4', VIP4],
+  ['IPv6', VIP6],
+] as const;
+
+describe('a table with three backends', () => {
+  beforeAll(() => apply([[0, 1, 2]], 1));
+
+  test.each(FAMILIES)('%s: every backend answers, also the one on this node', async (_, vip) => {
+    const seen = new Set<string>();
+    await until(
+      async () => {
+        for (const body of await bodies(vip, 1)) seen.add(body);
+        return seen.size >= 3;
+      },
+      { withinMs: 5000, what: 'three backends', lastSeen: () => [...seen].join(', ') },
+    );
+    expect([...seen].toSorted()).toEqual(
+      ['node1', 'node2', 'node3'].map((node) => `Hello World! ${node}`),
+    );
+  });
+
+  test.each(FAMILIES)('%s: the node itself reaches the address too', async (_, vip) => {
+    const answer = await httpGet(segment.node('node2').namespace, urlOf(vip));
+    expect(answer?.body).toMatch(/^Hello World! node[123]\n$/);
+  });
+
+  test.each(FAMILIES)('%s: a port nobody serves is refused at once', async (_, vip) => {
+    const argv = ['curl', '-sg', '--max-time', '3', urlOf(vip, 81)];
+    const done = await segment.client.namespace.exec(argv);
+    // 7: connection refused; 28 would be a time-out.
+    expect(done.code).toBe(7);
+  });
+
+  test('routing was turned on, and it was said', () => {
+    const said = forwarder.log().match(/turned on IPv[46] routing/g);
+    expect(said).toEqual(['turned on IPv4 routing', 'turned on IPv6 routing']);
+  });
+
+  test('other connections through this node keep their source', async () => {
+    const { client } = segment;
+    const [, node2, node3] = segment.nodes;
+    client.namespace.ip(`route add 192.168.100.102/32 via ${node2?.ip4 ?? ''}`);
+    const url = `${urlOf(node3?.ip4 ?? '', 8080)}client`;
+    const seen = await httpGet(client.namespace, url);
+    client.namespace.ip('route del 192.168.100.102/32');
+    expect(seen?.body.trim()).toBe(client.ip4);
+  });
+});
+
+test('an endpoint that leaves the table gets no more connections', async () => {
+  await apply([[0]], 1);
+  expect(await bodies(VIP4, 12)).toEqual(new Set(['Hello World! node1']));
+  expect(await bodies(VIP6, 12)).toEqual(new Set(['Hello World! node1']));
+});
+
+test('no backend at all: connections are refused at once', async () => {
+  await apply([[]], 1);
+  const argv = ['curl', '-sg', '--max-time', '3', urlOf(VIP4)];
+  expect((await segment.client.namespace.exec(argv)).code).toBe(7);
+});
+
+test('the same wish again runs nothing; of many at once the first and the last run', async () => {
+  await apply([[0, 1]], 1);
+  const before = runs();
+  await apply([[0, 1], [0, 1], [0], [1], [0, 1], [2]], 2);
+  expect(await bodies(VIP4, 12)).toEqual(new Set(['Hello World! node3']));
+  expect(runs()).toBe(before + 2);
+});
+
+test('the kernel takes every shape of table', async () => {
+  const endpoints = [{ ip: ip('fd00:100::100'), port: 53 }];
+  const common = { service: 'a/b', vip: ip(VIP6) };
+  const text = rulesetOf([
+    { ...common, port: 53, protocol: 'UDP', endpoints, keepSource: false },
+    { ...common, port: 54, protocol: 'UDP', endpoints, keepSource: true },
+    { ...common, port: 53, protocol: 'TCP', endpoints: [], keepSource: false },
+  ]);
+  const { namespace } = segment.node('node1');
+  const done = await namespace.exec(['nft', '-f', '-'], { input: text });
+  expect(done).toEqual({ code: 0, stdout: '', stderr: '' });
+});
+
+test('an orderly exit leaves no table', async () => {
+  expect(tables(1)).toContain('inet arpeggio');
+  const exit = await forwarder.stop();
+  expect(exit.code).toBe(0);
+  expect(tables(1)).toBe('');
+});
