@@ -1,0 +1,48 @@
+/**
+ * The door to speaker/native/addon.c: the system calls that Node does not have. Loaded on first
+ * use, so that everything that needs no kernel (tests, the model plane) runs without a compiler.
+ * Every function returns a negative errno when the call fails; see the head of addon.c.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { err, ok } from '../../lib/result.ts';
+import type { Result } from '../../lib/result.ts';
+import { explainPlane } from '../planeerror.ts';
+
+/** A running `watch`; opaque. Never used again after `unwatch`. */
+export interface Watcher {
+  readonly watcher: unique symbol;
+}
+
+export interface Native {
+  /** bpf(2). After `attr`: pairs of an offset in it and the buffer whose address goes there. */
+  bpf(command: number, attr: Uint8Array, ...pointers: (number | Uint8Array)[]): number;
+  /** The memory of a BPF map, shared with the kernel; an ArrayBuffer cannot cross threads. */
+  mmap(fd: number, length: number, writable: boolean): ArrayBuffer | number;
+  /** A netlink socket that joined these groups. Close it with fs.closeSync. */
+  netlink(protocol: number, groups: readonly number[]): number;
+  send(fd: number, bytes: Uint8Array): number;
+  /** One message; waits at most a second. The full length, even if `bytes` was too short. */
+  receive(fd: number, bytes: Uint8Array): number;
+  /** Calls back on this thread's event loop whenever a `receive` would not wait. */
+  watch(fd: number, readable: () => void): Watcher | number;
+  unwatch(watcher: Watcher): number;
+}
+
+let loaded: Native | undefined;
+
+export function loadNative(): Result<Native, string> {
+  if (loaded !== undefined) return ok(loaded);
+  const require = createRequire(import.meta.url);
+  // Next to the sources, or next to the bundle in dist/.
+  const found = ['../native/addon.node', './addon.node'].find((path) =>
+    existsSync(new URL(path, import.meta.url)),
+  );
+  if (found === undefined) return err(explainPlane('native', 'ENOENT'));
+  try {
+    loaded = require(found) as Native;
+    return ok(loaded);
+  } catch (error) {
+    return err(explainPlane('native', 'ENOEXEC', String(error)));
+  }
+}

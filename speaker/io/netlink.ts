@@ -1,0 +1,159 @@
+/**
+ * rtnetlink sockets: a watch that tells every link of this network namespace and then every
+ * change, and requests that wait for their acknowledgement (the kernel answers within the send).
+ *
+ * Alternative not taken: polling os.networkInterfaces(), which knows no MAC of a link without
+ * addresses, no carrier and no master, and is late by the polling interval.
+ */
+import { closeSync } from 'node:fs';
+import { getSystemErrorName } from 'node:util';
+import { err, ok } from '../../lib/result.ts';
+import type { Result } from '../../lib/result.ts';
+import type { AbortSignalLike } from '../../lib/signal.ts';
+import type { Link, LinkIndex } from '../links.ts';
+import { LinkTable } from '../linktable.ts';
+import { explainPlane } from '../planeerror.ts';
+import {
+  NETLINK_ROUTE,
+  WATCHED_GROUPS,
+  dumpAddresses,
+  dumpLinks,
+  parseRoute,
+} from '../rtnetlink.ts';
+import { loadNative } from './native.ts';
+import type { Native } from './native.ts';
+
+export type LinkEvent =
+  | { readonly kind: 'put'; readonly link: Link }
+  | { readonly kind: 'delete'; readonly index: LinkIndex }
+  /** The first dump has been told: from now on only changes follow. */
+  | { readonly kind: 'synced' };
+
+/** The kernel cuts dumps at 32 KiB. */
+const DATAGRAM_BYTES = 65536;
+
+/** Dumps go one after the other; the sequence number tells which one ended. */
+const LINKS = 1;
+const ADDRESSES = 2;
+
+/** Tells all links, then changes, until the signal; works on the calling thread's event loop. */
+export function watchLinks(
+  sink: (event: LinkEvent) => void,
+  signal: AbortSignalLike,
+): Result<void, string> {
+  const loaded = loadNative();
+  if (!loaded.ok) return loaded;
+  const native = loaded.value;
+  const fd = native.netlink(NETLINK_ROUTE, WATCHED_GROUPS);
+  if (fd < 0) return err(explainPlane('netlink', getSystemErrorName(fd)));
+  const table = new LinkTable();
+  const buffer = new Uint8Array(DATAGRAM_BYTES);
+  let synced = false;
+  let dumping = false;
+  let interrupted = false;
+
+  const tell = (): void => {
+    const { put, remove } = table.changes();
+    for (const index of remove) sink({ kind: 'delete', index: Number(index) });
+    for (const link of put.values()) sink({ kind: 'put', link });
+    if (!synced) sink({ kind: 'synced' });
+    synced = true;
+  };
+  const dump = (): void => {
+    dumping = true;
+    interrupted = false;
+    table.clear();
+    native.send(fd, dumpLinks(LINKS));
+  };
+  const readable = (): void => {
+    const length = native.receive(fd, buffer);
+    // ENOBUFS: messages were lost; a message cut short lost its tail. Ask for everything again.
+    if (length < 0 || length > buffer.length) {
+      if (length < 0 && getSystemErrorName(length) !== 'ENOBUFS') return;
+      // A dump that runs has to end first, or the new one is refused with EBUSY.
+      if (dumping) interrupted = true;
+      else dump();
+      return;
+    }
+    for (const event of parseRoute(buffer.subarray(0, length))) {
+      table.handle(event);
+      if (event.kind === 'interrupted') interrupted = true;
+      if (event.kind !== 'done') continue;
+      if (event.sequence === LINKS) native.send(fd, dumpAddresses(ADDRESSES));
+      else if (interrupted) dump();
+      else dumping = false;
+    }
+    if (!dumping) tell();
+  };
+  const watcher = native.watch(fd, readable);
+  if (typeof watcher === 'number') {
+    closeSync(fd);
+    return err(explainPlane('netlink', getSystemErrorName(watcher)));
+  }
+  const stop = (): void => {
+    native.unwatch(watcher);
+    closeSync(fd);
+  };
+  if (signal.aborted) {
+    stop();
+    return ok(undefined);
+  }
+  signal.addEventListener('abort', once(stop));
+  dump();
+  return ok(undefined);
+}
+
+function once(run: () => void): () => void {
+  let done = false;
+  return () => {
+    if (!done) run();
+    done = true;
+  };
+}
+
+/** The kernel's refusal of a request. */
+export interface RouteRefusal {
+  /** The errno's name. */
+  readonly code: string;
+  /** The kernel's own sentence, or nothing. */
+  readonly text: string;
+}
+
+/** Sends requests one at a time, each with its acknowledgement. */
+export class RouteRequests {
+  readonly #native: Native;
+  readonly #fd: number;
+  readonly #buffer = new Uint8Array(DATAGRAM_BYTES);
+  #sequence = 0;
+
+  private constructor(native: Native, fd: number) {
+    this.#native = native;
+    this.#fd = fd;
+  }
+
+  static open(native: Native): Result<RouteRequests, string> {
+    const fd = native.netlink(NETLINK_ROUTE, []);
+    if (fd < 0) return err(explainPlane('netlink', getSystemErrorName(fd)));
+    return ok(new RouteRequests(native, fd));
+  }
+
+  request(build: (sequence: number) => Uint8Array): Result<void, RouteRefusal> {
+    const sequence = ++this.#sequence;
+    const sent = this.#native.send(this.#fd, build(sequence));
+    if (sent < 0) return err({ code: getSystemErrorName(sent), text: 'on send' });
+    for (;;) {
+      const length = this.#native.receive(this.#fd, this.#buffer);
+      if (length < 0) return err({ code: getSystemErrorName(length), text: 'on receive' });
+      for (const event of parseRoute(this.#buffer.subarray(0, length))) {
+        // An older sequence is an answer that came after its request had given up.
+        if (event.kind !== 'acknowledged' || event.sequence !== sequence) continue;
+        if (event.errno === 0) return ok(undefined);
+        return err({ code: getSystemErrorName(-event.errno), text: event.text });
+      }
+    }
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * The BPF responder in the kernel: its maps, its two programs, and the memory shared with it.
+ * Opened once per process; nothing of it is pinned, so all of it ends with the process (a clsact
+ * filter keeps the program alive, and falls silent when the lease ends).
+ */
+import { closeSync } from 'node:fs';
+import { getSystemErrorName } from 'node:util';
+import { assert } from '../../lib/assert.ts';
+import { err, ok } from '../../lib/result.ts';
+import type { Result } from '../../lib/result.ts';
+import { BYTECODE } from '../native/bytecode.ts';
+import { explainPlane } from '../planeerror.ts';
+import type { PlaneStep } from '../planeerror.ts';
+import { createMap, loadProgram } from './bpfcall.ts';
+import { loadNative } from './native.ts';
+import type { Native } from './native.ts';
+
+const LOG_BYTES = 1 << 20;
+
+export interface Responder {
+  readonly native: Native;
+  readonly vips: number;
+  readonly links: number;
+  /** The ingress program; `emit` sends a frame. */
+  readonly program: number;
+  readonly emit: number;
+  /** One deadline, CLOCK_MONOTONIC in ns. */
+  readonly lease: BigUint64Array;
+  /** Eight words per VIP, see struct slot. */
+  readonly slots: BigUint64Array;
+  /** One counter per verdict. */
+  readonly verdicts: BigUint64Array;
+  close(): void;
+}
+
+/** Gathers what was opened, so that a failure half-way leaves nothing. */
+class Opening {
+  readonly native: Native;
+  readonly fds: number[] = [];
+  readonly maps = new Map<string, number>();
+
+  constructor(native: Native) {
+    this.native = native;
+  }
+
+  close(): void {
+    for (const fd of this.fds.splice(0)) closeSync(fd);
+  }
+
+  fail(step: PlaneStep, errno: number, detail?: string): Result<never, string> {
+    this.close();
+    return err(explainPlane(step, getSystemErrorName(errno), detail));
+  }
+
+  createMaps(): Result<void, string> {
+    for (const [name, shape] of Object.entries(BYTECODE.maps)) {
+      const fd = createMap(this.native, name, shape);
+      if (fd < 0) return this.fail('map', fd);
+      this.fds.push(fd);
+      this.maps.set(name, fd);
+    }
+    return ok(undefined);
+  }
+
+  fd(map: keyof typeof BYTECODE.maps): number {
+    const fd = this.maps.get(map);
+    assert(fd !== undefined, `map ${map} was created`);
+    return fd;
+  }
+
+  shared(map: keyof typeof BYTECODE.maps): Result<BigUint64Array, string> {
+    const { valueSize, maxEntries } = BYTECODE.maps[map];
+    const memory = this.native.mmap(this.fd(map), valueSize * maxEntries, true);
+    if (typeof memory === 'number') return this.fail('mmap', memory);
+    return ok(new BigUint64Array(memory));
+  }
+
+  /** The verifier's log costs memory and time, so it is asked for only after a refusal. */
+  load(name: keyof typeof BYTECODE.programs): Result<number, string> {
+    const program = BYTECODE.programs[name];
+    const fd = loadProgram(this.native, name, program, this.maps, BYTECODE.license);
+    if (fd >= 0) {
+      this.fds.push(fd);
+      return ok(fd);
+    }
+    const log = Buffer.alloc(LOG_BYTES);
+    const again = loadProgram(this.native, name, program, this.maps, BYTECODE.license, log);
+    if (again >= 0) closeSync(again);
+    const lines = log.toString('latin1', 0, log.indexOf(0)).trim().split('\n');
+    return this.fail('program', fd, lines.slice(-3).join('; '));
+  }
+}
+
+export function openResponder(): Result<Responder, string> {
+  const native = loadNative();
+  if (!native.ok) return native;
+  const opening = new Opening(native.value);
+  const created = opening.createMaps();
+  if (!created.ok) return created;
+  const lease = opening.shared('lease');
+  if (!lease.ok) return lease;
+  const slots = opening.shared('slots');
+  if (!slots.ok) return slots;
+  const verdicts = opening.shared('verdicts');
+  if (!verdicts.ok) return verdicts;
+  const program = opening.load('responder');
+  if (!program.ok) return program;
+  const emit = opening.load('emit');
+  if (!emit.ok) return emit;
+  return ok({
+    native: native.value,
+    vips: opening.fd('vips'),
+    links: opening.fd('links'),
+    program: program.value,
+    emit: emit.value,
+    lease: lease.value,
+    slots: slots.value,
+    verdicts: verdicts.value,
+    close: () => opening.close(),
+  });
+}

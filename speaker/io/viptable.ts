@@ -1,0 +1,191 @@
+/**
+ * The kernel's table of announced addresses (maps `vips` and `slots`): which slot holds an
+ * address's counters, and on which links it is answered. Each link has a bit from its first
+ * mention, by `attach` or by an announcement, so that either may come first.
+ */
+import { getSystemErrorName } from 'node:util';
+import { assert } from '../../lib/assert.ts';
+import { err, ok } from '../../lib/result.ts';
+import type { Result } from '../../lib/result.ts';
+import { formatIp, ipFromBytes, mappedBytes } from '../../net/ip.ts';
+import type { Ip } from '../../net/ip.ts';
+import { macToBytes } from '../../net/mac.ts';
+import type { Announcement, PlaneLink } from '../dataplane.ts';
+import type { LinkIndex } from '../links.ts';
+import { BYTECODE } from '../native/bytecode.ts';
+import { explainPlane } from '../planeerror.ts';
+import { deleteEntry, getEntry, nextKey, setEntry } from './bpfcall.ts';
+import type { Responder } from './responder.ts';
+
+const ALL_LINKS = 2n ** 64n - 1n;
+const KEY_BYTES = BYTECODE.maps.vips.keySize;
+const VIP_BYTES = BYTECODE.maps.vips.valueSize;
+const LINK_BYTES = BYTECODE.maps.links.valueSize;
+const SLOT_WORDS = BYTECODE.maps.slots.valueSize / 8;
+const MAX_LINKS = BYTECODE.maps.links.maxEntries;
+const MAX_VIPS = BYTECODE.maps.vips.maxEntries;
+
+interface Known {
+  readonly slot: number;
+  readonly announcement: Announcement;
+}
+
+export class VipTable {
+  readonly #responder: Responder;
+  readonly #known = new Map<string, Known>();
+  readonly #free: number[] = [];
+  #next = 0;
+  readonly #bits = new Map<LinkIndex, number>();
+  readonly #attached = new Set<LinkIndex>();
+
+  constructor(responder: Responder) {
+    this.#responder = responder;
+  }
+
+  putLink({ index, mac }: PlaneLink): Result<void, string> {
+    const bit = this.#bit(index);
+    if (!bit.ok) return bit;
+    const value = new Uint8Array(LINK_BYTES);
+    value.set(macToBytes(mac), 0);
+    new DataView(value.buffer).setUint16(6, bit.value, true);
+    const { native, links } = this.#responder;
+    const failed = setEntry(native, links, indexKey(index), value);
+    if (failed < 0) return refused(failed);
+    this.#attached.add(index);
+    return ok(undefined);
+  }
+
+  removeLink(index: LinkIndex): Result<void, string> {
+    this.#attached.delete(index);
+    const { native, links } = this.#responder;
+    return removed(deleteEntry(native, links, indexKey(index)));
+  }
+
+  put(key: string, announcement: Announcement): Result<void, string> {
+    const mask = this.#mask(announcement.links);
+    if (!mask.ok) return mask;
+    const known = this.#known.get(key);
+    const slot = known?.slot ?? this.#takeSlot();
+    if (slot === undefined) return refused('E2BIG');
+    const value = new Uint8Array(VIP_BYTES);
+    const view = new DataView(value.buffer);
+    view.setUint32(0, slot, true);
+    view.setBigUint64(8, mask.value, true);
+    const { native, vips } = this.#responder;
+    const failed = setEntry(native, vips, mappedBytes(announcement.ip), value);
+    if (failed < 0) {
+      if (known === undefined) this.#free.push(slot);
+      return refused(failed);
+    }
+    this.#known.set(key, { slot, announcement });
+    return ok(undefined);
+  }
+
+  remove(key: string): Result<void, string> {
+    const known = this.#known.get(key);
+    if (known === undefined) return ok(undefined);
+    const { native, vips } = this.#responder;
+    const gone = removed(deleteEntry(native, vips, mappedBytes(known.announcement.ip)));
+    if (!gone.ok) return gone;
+    this.#known.delete(key);
+    this.#free.push(known.slot);
+    return ok(undefined);
+  }
+
+  /** From the kernel, not from memory: that is what a comparison after a fault wants to know. */
+  read(): Result<ReadonlyMap<string, Announcement>, string> {
+    const { native, vips } = this.#responder;
+    const found = new Map<string, Announcement>();
+    const value = new Uint8Array(VIP_BYTES);
+    let key: Uint8Array | undefined;
+    for (;;) {
+      const next = new Uint8Array(KEY_BYTES);
+      const ended = nextKey(native, vips, key, next);
+      if (ended < 0) return getSystemErrorName(ended) === 'ENOENT' ? ok(found) : refused(ended);
+      key = next;
+      const failed = getEntry(native, vips, key, value);
+      if (failed < 0) return refused(failed);
+      const ip = unmapped(key);
+      const mask = new DataView(value.buffer).getBigUint64(8, true);
+      found.set(formatIp(ip), { ip, links: this.#links(mask) });
+    }
+  }
+
+  /** How often each address was answered. */
+  *answered(): Generator<readonly [string, bigint]> {
+    for (const [key, { slot }] of this.#known) {
+      yield [key, Atomics.load(this.#responder.slots, slot * SLOT_WORDS)];
+    }
+  }
+
+  #takeSlot(): number | undefined {
+    const slot = this.#free.pop() ?? (this.#next < MAX_VIPS ? this.#next++ : undefined);
+    if (slot === undefined) return undefined;
+    // Counters of the address that had the slot before.
+    this.#responder.slots.fill(0n, slot * SLOT_WORDS, (slot + 1) * SLOT_WORDS);
+    return slot;
+  }
+
+  #mask(links: Announcement['links']): Result<bigint, string> {
+    if (links === 'all') return ok(ALL_LINKS);
+    let mask = 0n;
+    for (const index of links) {
+      const bit = this.#bit(index);
+      if (!bit.ok) return bit;
+      mask |= 1n << BigInt(bit.value);
+    }
+    return ok(mask);
+  }
+
+  #links(mask: bigint): Announcement['links'] {
+    if (mask === ALL_LINKS) return 'all';
+    const named = [...this.#bits].filter(([, bit]) => (mask & (1n << BigInt(bit))) !== 0n);
+    return named.map(([index]) => index).toSorted((a, b) => a - b);
+  }
+
+  #bit(index: LinkIndex): Result<number, string> {
+    const known = this.#bits.get(index);
+    if (known !== undefined) return ok(known);
+    if (this.#bits.size === MAX_LINKS) this.#freeBits();
+    const taken = new Set(this.#bits.values());
+    for (let bit = 0; bit < MAX_LINKS; bit++) {
+      if (taken.has(bit)) continue;
+      this.#bits.set(index, bit);
+      return ok(bit);
+    }
+    return refused('E2BIG');
+  }
+
+  /** Takes bits from links that are neither attached nor named by an announcement. */
+  #freeBits(): void {
+    const needed = new Set(this.#attached);
+    for (const { announcement } of this.#known.values()) {
+      if (announcement.links === 'all') continue;
+      for (const index of announcement.links) needed.add(index);
+    }
+    for (const index of this.#bits.keys()) {
+      if (!needed.has(index)) this.#bits.delete(index);
+    }
+  }
+}
+
+function indexKey(index: LinkIndex): Uint8Array {
+  assert(index > 0, `links count from 1, not ${index}`);
+  const key = new Uint8Array(4);
+  new DataView(key.buffer).setUint32(0, index, true);
+  return key;
+}
+
+function unmapped(key: Uint8Array): Ip {
+  const mapped = key.subarray(0, 12).every((byte, index) => byte === (index < 10 ? 0 : 0xff));
+  return ipFromBytes(mapped ? key.subarray(12) : key);
+}
+
+function refused(errno: number | string): Result<never, string> {
+  const code = typeof errno === 'string' ? errno : getSystemErrorName(errno);
+  return err(explainPlane('update', code));
+}
+
+function removed(result: number): Result<void, string> {
+  return result < 0 && getSystemErrorName(result) !== 'ENOENT' ? refused(result) : ok(undefined);
+}

@@ -1,0 +1,267 @@
+/*
+ * The native door: the system calls that Node does not have, as functions, and no policy.
+ *
+ *   bpf(cmd, attr, [offset, buffer]...)     bpf(2); each buffer's address goes into attr at offset
+ *   mmap(fd, length, writable)              shared memory of a BPF map, as an ArrayBuffer
+ *   netlink(protocol, groups)               a bound netlink socket that joined the groups
+ *   send(fd, bytes), receive(fd, bytes)     receive waits at most a second
+ *   watch(fd, callback), unwatch(handle)    callback() on the event loop when fd can be read
+ *
+ * Every function returns a negative errno instead of throwing, so that TypeScript can say what
+ * failed and what to do. Wrong argument types are programmer errors and return -EINVAL.
+ *
+ * Node-API only: one binary serves every Node version. `watch` polls on the loop of the
+ * environment that calls it, so everything also works inside a worker thread. The alternative,
+ * node-addon-api with node-gyp, needs Python and buys nothing for seven functions.
+ */
+#define NAPI_VERSION 9
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/netlink.h>
+#include <node_api.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+#include <uv.h>
+
+#define MAX_ARGUMENTS 16
+
+struct arguments {
+	size_t count;
+	napi_value value[MAX_ARGUMENTS];
+};
+
+static struct arguments arguments_of(napi_env env, napi_callback_info info)
+{
+	struct arguments a = {.count = MAX_ARGUMENTS};
+	napi_get_cb_info(env, info, &a.count, a.value, NULL, NULL);
+	return a;
+}
+
+static napi_value number(napi_env env, int64_t n)
+{
+	napi_value value = NULL;
+	napi_create_int64(env, n, &value);
+	return value;
+}
+
+static napi_value outcome(napi_env env, long result)
+{
+	return number(env, result < 0 ? -errno : result);
+}
+
+static int bytes_of(napi_env env, napi_value value, void **data, size_t *length)
+{
+	napi_typedarray_type type;
+	return napi_get_typedarray_info(env, value, &type, length, data, NULL, NULL) == napi_ok &&
+	       type == napi_uint8_array;
+}
+
+static napi_value bpf(napi_env env, napi_callback_info info)
+{
+	struct arguments a = arguments_of(env, info);
+	int32_t cmd;
+	void *attr, *data;
+	size_t size, length;
+	if (napi_get_value_int32(env, a.value[0], &cmd) != napi_ok ||
+	    !bytes_of(env, a.value[1], &attr, &size))
+		return number(env, -EINVAL);
+	for (size_t i = 2; i + 1 < a.count && i + 1 < MAX_ARGUMENTS; i += 2) {
+		uint32_t offset;
+		if (napi_get_value_uint32(env, a.value[i], &offset) != napi_ok ||
+		    !bytes_of(env, a.value[i + 1], &data, &length) ||
+		    offset + sizeof(uint64_t) > size)
+			return number(env, -EINVAL);
+		uint64_t address = (uintptr_t)data;
+		memcpy((char *)attr + offset, &address, sizeof address);
+	}
+	return outcome(env, syscall(SYS_bpf, cmd, attr, size));
+}
+
+static void unmap(napi_env env, void *data, void *length)
+{
+	(void)env;
+	munmap(data, (size_t)length);
+}
+
+static napi_value map(napi_env env, napi_callback_info info)
+{
+	struct arguments a = arguments_of(env, info);
+	int32_t fd;
+	int64_t length;
+	bool writable;
+	if (napi_get_value_int32(env, a.value[0], &fd) != napi_ok ||
+	    napi_get_value_int64(env, a.value[1], &length) != napi_ok ||
+	    napi_get_value_bool(env, a.value[2], &writable) != napi_ok)
+		return number(env, -EINVAL);
+	int protection = PROT_READ | (writable ? PROT_WRITE : 0);
+	void *data = mmap(NULL, length, protection, MAP_SHARED, fd, 0);
+	if (data == MAP_FAILED)
+		return outcome(env, -1);
+	napi_value buffer;
+	void *hint = (void *)(size_t)length;
+	if (napi_create_external_arraybuffer(env, data, length, unmap, hint, &buffer) != napi_ok) {
+		munmap(data, length);
+		return number(env, -ENOMEM);
+	}
+	return buffer;
+}
+
+/* Extended acknowledgements carry the kernel's own sentence; the buffer is for event bursts. */
+static napi_value netlink(napi_env env, napi_callback_info info)
+{
+	struct arguments a = arguments_of(env, info);
+	int32_t protocol, group, one = 1, room = 1 << 20;
+	uint32_t groups;
+	if (napi_get_value_int32(env, a.value[0], &protocol) != napi_ok ||
+	    napi_get_array_length(env, a.value[1], &groups) != napi_ok)
+		return number(env, -EINVAL);
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+	if (fd < 0)
+		return outcome(env, -1);
+	struct timeval second = {.tv_sec = 1};
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof one);
+	setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof one);
+	struct sockaddr_nl self = {.nl_family = AF_NETLINK};
+	int failed = bind(fd, (struct sockaddr *)&self, sizeof self);
+	for (uint32_t i = 0; i < groups && !failed; i++) {
+		napi_value value;
+		napi_get_element(env, a.value[1], i, &value);
+		if (napi_get_value_int32(env, value, &group) != napi_ok)
+			group = 0; /* the kernel refuses it */
+		failed = setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group);
+	}
+	if (failed) {
+		napi_value error = outcome(env, -1);
+		close(fd);
+		return error;
+	}
+	return number(env, fd);
+}
+
+/* MSG_TRUNC: the real length, so that the caller sees when its buffer was too small. */
+static napi_value transfer(napi_env env, struct arguments a, int sending)
+{
+	int32_t fd;
+	void *data;
+	size_t length;
+	if (napi_get_value_int32(env, a.value[0], &fd) != napi_ok ||
+	    !bytes_of(env, a.value[1], &data, &length))
+		return number(env, -EINVAL);
+	return outcome(env, sending ? send(fd, data, length, 0) : recv(fd, data, length, MSG_TRUNC));
+}
+
+static napi_value send_one(napi_env env, napi_callback_info info)
+{
+	return transfer(env, arguments_of(env, info), 1);
+}
+
+static napi_value receive_one(napi_env env, napi_callback_info info)
+{
+	return transfer(env, arguments_of(env, info), 0);
+}
+
+/* A poll on one fd. It lives until unwatch or until its environment ends, whichever is first. */
+struct watcher {
+	uv_poll_t poll;
+	napi_env env;
+	napi_ref callback;
+	napi_async_context context;
+	napi_async_cleanup_hook_handle cleanup;
+};
+
+static void readable(uv_poll_t *poll, int status, int events)
+{
+	(void)status, (void)events; /* an error also makes the fd readable: receive() returns it */
+	struct watcher *w = poll->data;
+	napi_handle_scope scope;
+	napi_value callback, receiver, error;
+	napi_open_handle_scope(w->env, &scope);
+	napi_get_reference_value(w->env, w->callback, &callback);
+	napi_get_global(w->env, &receiver);
+	if (napi_make_callback(w->env, w->context, receiver, callback, 0, NULL, NULL) ==
+	    napi_pending_exception) {
+		napi_get_and_clear_last_exception(w->env, &error);
+		napi_fatal_exception(w->env, error);
+	}
+	napi_close_handle_scope(w->env, scope);
+}
+
+static void closed(uv_handle_t *handle)
+{
+	struct watcher *w = handle->data;
+	napi_remove_async_cleanup_hook(w->cleanup);
+	free(w);
+}
+
+static void stop(napi_async_cleanup_hook_handle handle, void *data)
+{
+	(void)handle;
+	struct watcher *w = data;
+	if (uv_is_closing((uv_handle_t *)&w->poll))
+		return;
+	uv_poll_stop(&w->poll);
+	napi_delete_reference(w->env, w->callback);
+	napi_async_destroy(w->env, w->context);
+	uv_close((uv_handle_t *)&w->poll, closed);
+}
+
+static napi_value watch(napi_env env, napi_callback_info info)
+{
+	struct arguments a = arguments_of(env, info);
+	int32_t fd;
+	uv_loop_t *loop;
+	napi_value name, handle;
+	if (napi_get_value_int32(env, a.value[0], &fd) != napi_ok)
+		return number(env, -EINVAL);
+	struct watcher *w = calloc(1, sizeof *w);
+	napi_get_uv_event_loop(env, &loop);
+	int failed = w ? uv_poll_init(loop, &w->poll, fd) : -ENOMEM;
+	if (failed) {
+		free(w);
+		return number(env, failed); /* libuv's errors are negative errnos */
+	}
+	w->env = env;
+	w->poll.data = w;
+	napi_create_string_utf8(env, "arpeggio:watch", NAPI_AUTO_LENGTH, &name);
+	napi_create_reference(env, a.value[1], 1, &w->callback);
+	napi_async_init(env, NULL, name, &w->context);
+	napi_add_async_cleanup_hook(env, stop, w, &w->cleanup);
+	uv_poll_start(&w->poll, UV_READABLE, readable);
+	napi_create_external(env, w, NULL, NULL, &handle);
+	return handle;
+}
+
+static napi_value unwatch(napi_env env, napi_callback_info info)
+{
+	struct arguments a = arguments_of(env, info);
+	void *w;
+	if (napi_get_value_external(env, a.value[0], &w) != napi_ok)
+		return number(env, -EINVAL);
+	stop(NULL, w);
+	return number(env, 0);
+}
+
+NAPI_MODULE_INIT()
+{
+	static const struct {
+		const char *name;
+		napi_callback call;
+	} functions[] = {{"bpf", bpf}, {"mmap", map}, {"netlink", netlink},
+			 {"send", send_one}, {"watch", watch}, {"unwatch", unwatch},
+			 {"receive", receive_one}};
+	for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+		napi_value f;
+		const char *name = functions[i].name;
+		napi_create_function(env, name, NAPI_AUTO_LENGTH, functions[i].call, NULL, &f);
+		napi_set_named_property(env, exports, name, f);
+	}
+	return exports;
+}
