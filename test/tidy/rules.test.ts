@@ -23,7 +23,7 @@ describe('imports', () => {
     [`  const a = await import('./a.ts');`, './a.ts'],
     [`const native = require('./a.node');`, './a.node'],
     [` * import { a } from './a.ts';`, undefined],
-    [`// import './a.ts';`, undefined],
+    [`// as in import('./a.ts')`, undefined],
     [`const text = 'a';`, undefined],
     [`export type Mode = 'auto' | 'off';`, undefined],
     [`export const from = 'a';`, undefined],
@@ -163,9 +163,21 @@ describe('functions', () => {
     ['a type', 'a.ts', 'export interface A {'],
     ['a value', 'a.ts', 'const a = new Map({'],
     ['a condition', 'a.ts', 'if (a(b)) {'],
+    ['a condition in C', 'a.c', '    if (a(b)) {'],
     ['an initialiser', 'a.c', 'static const struct a b[SIZE(c)] = {'],
   ])('%s is none', (_, path, opening) => {
     expect(functions(file(path, opening, ...body(100), '}'))).toEqual([]);
+  });
+
+  test('labels and directives at the left edge do not end a C function', () => {
+    const lines = ['int a(void)', '{', '#ifdef B', '\tb();', '#endif', 'out:', '\treturn 0;', '}'];
+    expect(functions(file('a.c', ...lines))).toEqual([{ line: 1, lines: 8 }]);
+  });
+
+  test('what nobody closes goes on to the end', () => {
+    expect(functions(file('a.ts', 'x', 'function a() {', '  b();', '  c();'))).toEqual([
+      { line: 2, lines: 3 },
+    ]);
   });
 
   test('a condition over many lines is none, a function inside counts by itself', () => {

@@ -1,6 +1,6 @@
 /**
  * Sizes and names. Functions are measured by indentation, as prettier and clang-format leave
- * them: from the line that opens a body to the next line of the same indentation.
+ * them: from the line that opens a body to the next closing brace of the same indentation.
  */
 import { basename, eachFile, eachLine } from './source.ts';
 import type { Rule, Source } from './source.ts';
@@ -76,17 +76,10 @@ export function functions({ path, lines }: Source): Body[] {
     if (!line.endsWith('{')) return [];
     const indent = indentation(line);
     const start = head(lines, at);
-    if (
-      !opens(
-        lines
-          .slice(start, at + 1)
-          .join(' ')
-          .trim(),
-      )
-    )
-      return [];
-    const rest = lines.slice(at + 1);
-    const length = rest.findIndex((next) => next !== '' && indentation(next) <= indent);
+    const opening = lines.slice(start, at + 1).join(' ');
+    if (!opens(opening.trim())) return [];
+    const closes = (next: string) => indentation(next) === indent && /^\s*\}/.test(next);
+    const length = lines.slice(at + 1).findIndex(closes);
     const end = length === -1 ? lines.length - 1 : at + 1 + length;
     return [{ line: start + 1, lines: end - start + 1 }];
   });
@@ -98,8 +91,7 @@ function head(lines: readonly string[], at: number): number {
   if (!/^\s*(?:[)>{]|\}\))/.test(line)) return at;
   const indent = indentation(line);
   for (let above = at - 1; above >= 0; above -= 1) {
-    const candidate = lines[above] ?? '';
-    if (candidate !== '' && indentation(candidate) <= indent) return above;
+    if (indentation(lines[above] ?? '') <= indent) return above;
   }
   return at;
 }
@@ -111,7 +103,7 @@ const METHOD = /^(?:(?:static|async|override|get|set)\s+)*\*?[#\w$[\].]+(?:<.*>)
 function opensScript(text: string): boolean {
   if (SUITE.test(text)) return false;
   if (text.endsWith('=> {') || /\bfunction\b/.test(text)) return true;
-  return METHOD.test(text) && !CONTROL.test(text);
+  return METHOD.test(text);
 }
 
 function opensC(text: string): boolean {
