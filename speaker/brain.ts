@@ -1,0 +1,324 @@
+/**
+ * The brain: watches the objects and tells the reflex who may own what. It may stall for seconds
+ * over a large change and nothing fails over because of it; it may be wrong about the present and
+ * the reflex still follows the last good orders.
+ *
+ * Level-triggered: every decision is made from the whole snapshot, a moment after the last change,
+ * so a burst of changes costs one plan. Nothing is decided before every kind has been read once.
+ */
+import type { Config } from '../config/model.ts';
+import { hold, NOTHING_HELD } from '../config/held.ts';
+import type { Held } from '../config/held.ts';
+import { parse } from '../config/parse.ts';
+import { ENDPOINT_SLICE, IP_ADDRESS_POOL, L2_ADVERTISEMENT, NODE, SERVICE } from '../kube/kube.ts';
+import type { KubeEvent, Resource, WatchEvent } from '../kube/kube.ts';
+import { keyOf } from '../kube/objects.ts';
+import type { EndpointSlice, KubeObject, Node, Service } from '../kube/objects.ts';
+import { diff, isEmpty } from '../lib/diff.ts';
+import type { Delta } from '../lib/diff.ts';
+import type { Machine } from '../lib/machine.ts';
+import type { Note } from '../lib/note.ts';
+import type { Instant } from '../lib/time.ts';
+import { forwardsOf } from './forward.ts';
+import type { Forward } from './forward.ts';
+import { Planner } from './plan.ts';
+import type { Plan, Silence } from './plan.ts';
+import type { Peer, ReflexState } from './reflex.ts';
+import { sameOrder } from './vip.ts';
+import type { Order } from './vip.ts';
+
+export const WATCHED: readonly Resource[] = [
+  SERVICE,
+  ENDPOINT_SLICE,
+  NODE,
+  IP_ADDRESS_POOL,
+  L2_ADVERTISEMENT,
+];
+
+export type BrainInput =
+  | { readonly kind: 'watch'; readonly resource: Resource; readonly event: WatchEvent }
+  | { readonly kind: 'reflex'; readonly state: ReflexState };
+
+export type BrainOutput =
+  | { readonly kind: 'peers'; readonly peers: readonly Peer[] }
+  | { readonly kind: 'orders'; readonly delta: Delta<Order> }
+  | { readonly kind: 'forward'; readonly forwards: readonly Forward[] }
+  | { readonly kind: 'event'; readonly event: KubeEvent }
+  | { readonly kind: 'note'; readonly note: Note };
+
+/** An address that this node answers for, and a Service that holds it. */
+export interface Announced {
+  readonly service: string;
+  readonly ip: string;
+}
+
+/** Changes come in bursts (a file with ten objects, a list of ten thousand): wait for the rest. */
+const SETTLE = 2;
+
+const SERVICE_NAME = 'kubernetes.io/service-name';
+
+export class Brain implements Machine<BrainInput, BrainOutput> {
+  readonly #self: string;
+  readonly #forwarding: boolean;
+  readonly #planner: Planner;
+  readonly #out: BrainOutput[] = [];
+  readonly #objects = new Map(WATCHED.map(({ kind }) => [kind, new Map<string, KubeObject>()]));
+  readonly #unsynced = new Set(WATCHED.map(({ kind }) => kind));
+  #held: Held = NOTHING_HELD;
+  #plan: Plan = { orders: new Map(), silent: new Map(), holders: new Map() };
+  #peers: readonly Peer[] | undefined;
+  #reflex: ReflexState | undefined;
+  #announced: readonly Announced[] = [];
+  #decideAt: Instant | undefined;
+
+  /** `forwarding`: also plan what `--forward` translates. */
+  constructor(self: string, forwarding: boolean) {
+    this.#self = self;
+    this.#forwarding = forwarding;
+    this.#planner = new Planner(self);
+  }
+
+  /** What this node answers for now. */
+  get announced(): readonly Announced[] {
+    return this.#announced;
+  }
+
+  /** What keeps this node from doing its work, in one sentence; undefined: nothing. */
+  notReady(): string | undefined {
+    const missing = [...this.#unsynced][0];
+    if (missing !== undefined) return `the objects of kind ${missing} have not been read yet`;
+    if (this.#held.config === undefined) return 'there is no valid configuration yet';
+    if (this.#reflex?.phase !== 'serving') return 'still listening for the other speakers';
+    if (this.#reflex.links.length === 0) return 'no interface can carry announcements';
+    return undefined;
+  }
+
+  handle(input: BrainInput, now: Instant): void {
+    if (input.kind === 'reflex') this.#follow(input.state, now);
+    else this.#watch(input.resource, input.event, now);
+  }
+
+  tick(now: Instant): void {
+    if (this.#decideAt === undefined || now < this.#decideAt) return;
+    this.#decideAt = undefined;
+    if (this.#unsynced.size === 0) this.#decide();
+  }
+
+  poll(): BrainOutput | undefined {
+    return this.#out.shift();
+  }
+
+  deadline(): Instant | undefined {
+    return this.#decideAt;
+  }
+
+  // --- inputs -------------------------------------------------------------------------------
+
+  #watch({ kind }: Resource, event: WatchEvent, now: Instant): void {
+    const objects = this.#objects.get(kind);
+    if (objects === undefined) return;
+    switch (event.type) {
+      case 'put':
+        objects.set(keyOf(event.object), event.object);
+        break;
+      case 'delete':
+        objects.delete(event.key);
+        break;
+      case 'synced':
+        this.#unsynced.delete(kind);
+        break;
+      case 'problem': {
+        const { place, path, message } = event.problem;
+        const where = path === '' ? place : `${place}: ${path}`;
+        this.#note('warn', 'source-problem', `${where}: ${message}`, { place, path });
+        return;
+      }
+      case 'solved':
+        this.#note('info', 'source-solved', `${event.place}: mended`, { place: event.place });
+        return;
+    }
+    this.#decideAt ??= now + SETTLE;
+  }
+
+  #follow(state: ReflexState, now: Instant): void {
+    const before = this.#reflex;
+    this.#reflex = state;
+    if (before?.phase !== state.phase) {
+      this.#note('info', 'phase', `now ${state.phase}`, { phase: state.phase, cause: state.cause });
+    }
+    for (const [node, standing] of state.peers) {
+      const was = before?.peers.get(node) ?? 'absent';
+      if (was === standing) continue;
+      const level = standing === 'dead' ? 'warn' : 'info';
+      this.#note(level, 'peer', `the speaker on ${node} is ${standing}, was ${was}`, { node });
+    }
+    if (this.#forwarding && deadOf(before).join() !== deadOf(state).join()) {
+      this.#decideAt ??= now;
+    }
+    this.#reportAnnounced();
+  }
+
+  // --- decisions ----------------------------------------------------------------------------
+
+  #decide(): void {
+    this.#readConfig();
+    const { config } = this.#held;
+    const nodes = this.#nodes();
+    this.#tellPeers(nodes);
+    if (config === undefined) return;
+    const slices = this.#slices();
+    this.#replan(config, nodes, slices);
+    if (this.#forwarding) this.#forward(slices);
+    this.#reportAnnounced();
+  }
+
+  #readConfig(): void {
+    const pools = [...this.#kind<KubeObject>('IPAddressPool').values()];
+    const advertisements = [...this.#kind<KubeObject>('L2Advertisement').values()];
+    const before = this.#held;
+    this.#held = hold(before, parse({ pools, advertisements }));
+    const said = new Set(before.problems.map((problem) => JSON.stringify(problem)));
+    for (const problem of this.#held.problems) {
+      if (said.has(JSON.stringify(problem))) continue;
+      const { resource, key, path, message } = problem;
+      const text = `${resource.kind} ${key}: ${path}: ${message}`;
+      this.#note('warn', 'config-problem', text, { kind: resource.kind, key, path });
+    }
+    if (before.problems.length > 0 && this.#held.problems.length === 0) {
+      this.#note('info', 'config-valid', 'the configuration is valid again');
+    }
+  }
+
+  /** Without any Node object this host is on its own, and says so. */
+  #nodes(): ReadonlyMap<string, Node> {
+    const nodes = this.#kind<Node>('Node');
+    if (nodes.size > 0) return nodes;
+    const self = { apiVersion: 'v1', kind: 'Node', metadata: { name: this.#self } };
+    return new Map([[this.#self, self]]);
+  }
+
+  #tellPeers(nodes: ReadonlyMap<string, Node>): void {
+    const peers: Peer[] = [];
+    for (const node of nodes.values()) {
+      const address = internalAddress(node);
+      if (node.metadata.name === this.#self || address === undefined) continue;
+      peers.push({ name: node.metadata.name, address });
+    }
+    peers.sort((a, b) => (a.name < b.name ? -1 : 1));
+    if (JSON.stringify(peers) === JSON.stringify(this.#peers)) return;
+    this.#peers = peers;
+    this.#out.push({ kind: 'peers', peers });
+    if (!nodes.has(this.#self)) {
+      const msg = `no Node object is named ${this.#self}: add one, or set --node to one that is`;
+      this.#note('warn', 'node-unknown', msg, { node: this.#self });
+    } else if (this.#kind('Node').size === 0) {
+      this.#note('warn', 'node-alone', 'there are no Node objects: acting as the only node');
+    }
+  }
+
+  #replan(
+    config: Config,
+    nodes: ReadonlyMap<string, Node>,
+    slices: ReadonlyMap<string, readonly EndpointSlice[]>,
+  ): void {
+    const before = this.#plan;
+    const services = this.#kind<Service>('Service');
+    this.#plan = this.#planner.plan({ config, services, slices, nodes });
+    const delta = diff(before.orders, this.#plan.orders, sameOrder);
+    if (!isEmpty(delta)) this.#out.push({ kind: 'orders', delta });
+    for (const [service, reason] of this.#plan.silent) {
+      if (before.silent.get(service) === reason) continue;
+      this.#note('info', 'service-silent', `${service} is not announced: ${SENTENCES[reason]}`, {
+        service,
+        reason,
+      });
+    }
+  }
+
+  #forward(slices: ReadonlyMap<string, readonly EndpointSlice[]>): void {
+    const view = { node: this.#self, dead: new Set(deadOf(this.#reflex)) };
+    const forwards: Forward[] = [];
+    for (const [key, service] of this.#kind<Service>('Service')) {
+      forwards.push(...forwardsOf(service, slices.get(key) ?? [], view));
+    }
+    this.#out.push({ kind: 'forward', forwards });
+  }
+
+  /** Events and log lines for what this node began or ceased to answer; on change only. */
+  #reportAnnounced(): void {
+    const before = new Map(this.#announced.map((each) => [nameOf(each), each]));
+    const after = new Map<string, Announced>();
+    for (const ip of this.#reflex?.held ?? []) {
+      for (const service of this.#plan.holders.get(ip) ?? []) {
+        after.set(nameOf({ service, ip }), { service, ip });
+      }
+    }
+    this.#announced = [...after.values()];
+    const { put, remove } = diff(before, after, () => true);
+    for (const { service, ip } of put.values()) {
+      this.#note('info', 'service-announced', `${ip} is answered from here`, { service, ip });
+    }
+    for (const key of remove) {
+      const gone = before.get(key);
+      if (gone !== undefined)
+        this.#note('info', 'service-withdrawn', `${gone.ip} let go`, { ...gone });
+    }
+    for (const service of new Set([...put.values()].map((each) => each.service))) {
+      const message = `announcing from node "${this.#self}" with protocol "layer2"`;
+      const event: KubeEvent = {
+        resource: SERVICE,
+        key: service,
+        type: 'Normal',
+        reason: 'nodeAssigned',
+        message,
+      };
+      this.#out.push({ kind: 'event', event });
+    }
+  }
+
+  // --- the snapshot -------------------------------------------------------------------------
+
+  #kind<T extends KubeObject>(kind: string): ReadonlyMap<string, T> {
+    return (this.#objects.get(kind) ?? new Map()) as ReadonlyMap<string, T>;
+  }
+
+  #slices(): ReadonlyMap<string, readonly EndpointSlice[]> {
+    const byService = new Map<string, EndpointSlice[]>();
+    for (const slice of this.#kind<EndpointSlice>('EndpointSlice').values()) {
+      const { labels, namespace } = slice.metadata;
+      const key = `${namespace ?? 'default'}/${labels?.[SERVICE_NAME] ?? ''}`;
+      const list = byService.get(key);
+      if (list === undefined) byService.set(key, [slice]);
+      else list.push(slice);
+    }
+    return byService;
+  }
+
+  #note(level: Note['level'], event: string, msg: string, fields: Note['fields'] = {}): void {
+    this.#out.push({ kind: 'note', note: { level, event, msg, fields } });
+  }
+}
+
+const SENTENCES: Readonly<Record<Silence, string>> = {
+  NoAddress: 'it has no address yet',
+  AddressInNoPool: 'its addresses are not all in one pool',
+  NoServingEndpoint: 'none of its endpoints serves',
+  NoMatchingAdvertisement: 'no L2Advertisement covers its pool and labels',
+  NoEligibleNode: 'no node is selected, free of the exclude label and has its network available',
+  NoLocalEndpoint: 'no eligible node runs one of its endpoints (externalTrafficPolicy: Local)',
+  NoCommonNode: 'the Services that share its address have no eligible node in common',
+};
+
+function nameOf({ service, ip }: Announced): string {
+  return `${service} ${ip}`;
+}
+
+function deadOf(state: ReflexState | undefined): string[] {
+  return [...(state?.peers ?? [])].filter(([, is]) => is === 'dead').map(([node]) => node);
+}
+
+/** Where a node's speaker listens: its first InternalIP, IPv4 before IPv6. */
+function internalAddress(node: Node): string | undefined {
+  const internal = (node.status?.addresses ?? []).filter(({ type }) => type === 'InternalIP');
+  return (internal.find(({ address }) => !address.includes(':')) ?? internal[0])?.address;
+}

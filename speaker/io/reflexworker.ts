@@ -1,0 +1,171 @@
+/**
+ * The reflex thread: runs the Reflex machine with the real clock, sockets and data plane. It has
+ * its own event loop and a small heap, parses no JSON and waits for nothing but the kernel, so a
+ * brain that is busy for seconds costs no beat. It logs by message: a worker's standard output
+ * goes through the main thread anyway.
+ */
+import { randomBytes } from 'node:crypto';
+import { parentPort, workerData } from 'node:worker_threads';
+import { assert } from '../../lib/assert.ts';
+import { drive } from '../../lib/drive.ts';
+import type { Driver } from '../../lib/drive.ts';
+import { Alarm, monotonic } from '../../lib/io/clock.ts';
+import type { Note } from '../../lib/note.ts';
+import type { Result } from '../../lib/result.ts';
+import type { DataPlane } from '../dataplane.ts';
+import type { LinkIndex } from '../links.ts';
+import { Reflex } from '../reflex.ts';
+import type { ReflexInput, ReflexOutput } from '../reflex.ts';
+import { PROFILES } from '../timing.ts';
+import { openBpfPlane } from './bpf.ts';
+import { Groups } from './groups.ts';
+import { watchLinks } from './netlink.ts';
+import type { LinkEvent } from './netlink.ts';
+import { Peers } from './peers.ts';
+import type { FromReflex, ReflexSettings, ToReflex } from './reflexthread.ts';
+
+const port = parentPort;
+assert(port !== null, 'reflexworker runs as a worker thread');
+const settings = workerData as ReflexSettings;
+
+function post(message: FromReflex): void {
+  port?.postMessage(message);
+}
+
+function note(level: Note['level'], event: string, msg: string, fields: Note['fields'] = {}): void {
+  post({ kind: 'note', note: { level, event, msg, fields } });
+}
+
+/** The worker's parts, once all of them are open. */
+class ReflexWorker {
+  readonly #plane: DataPlane;
+  readonly #peers: Peers;
+  readonly #groups = new Groups();
+  readonly #linkNames = new Map<LinkIndex, string>();
+  readonly #watching = new AbortController();
+  readonly #driver: Driver<ReflexInput>;
+
+  constructor(plane: DataPlane, peers: Peers) {
+    this.#plane = plane;
+    this.#peers = peers;
+    const machine = new Reflex({
+      node: settings.node,
+      boot: randomBytes(8).toString('hex'),
+      timing: PROFILES[settings.profile],
+      isolation: settings.isolation,
+      random: Math.random,
+    });
+    const alarm = new Alarm(() => this.#driver.wake());
+    this.#driver = drive(machine, {
+      now: monotonic,
+      wakeAt: (at) => alarm.set(at),
+      act: (output) => this.#act(output),
+    });
+  }
+
+  start(): Result<void, string> {
+    return watchLinks((event) => this.#link(event), this.#watching.signal);
+  }
+
+  put(input: ReflexInput): void {
+    this.#driver.put(input);
+  }
+
+  take(message: ToReflex): void {
+    if (message.kind === 'count') post({ kind: 'counters', counters: this.#counters() });
+    else this.put(message);
+  }
+
+  #link(event: LinkEvent): void {
+    if (event.kind === 'synced') return;
+    if (event.kind === 'delete') {
+      this.#linkNames.delete(event.index);
+      this.put({ kind: 'unlink', index: event.index });
+    } else {
+      this.#linkNames.set(event.link.index, event.link.name);
+      this.put({ kind: 'link', link: event.link });
+    }
+  }
+
+  #act(output: ReflexOutput): void {
+    switch (output.kind) {
+      case 'beat':
+        return this.#peers.send(output.beat, output.to);
+      case 'apply':
+        return this.#must(this.#plane.apply(output.delta));
+      case 'renew':
+        return this.#must(this.#plane.renew(output.until));
+      case 'attach':
+        return this.#attach(output.link);
+      case 'detach':
+        return this.#may(this.#plane.detach(output.index), output.index);
+      case 'send':
+        return this.#may(this.#plane.send(output.link, output.frame), output.link);
+      case 'groups':
+        for (const msg of this.#groups.apply(output.delta, (link) => this.#linkNames.get(link))) {
+          note('warn', 'group-failed', msg);
+        }
+        return undefined;
+      case 'state':
+        return post({ kind: 'state', state: output.state });
+      case 'stopped':
+        return this.#close();
+    }
+  }
+
+  #attach(link: { readonly index: LinkIndex; readonly mac: string }): void {
+    const attached = this.#plane.attach(link);
+    const name = this.#linkNames.get(link.index);
+    if (attached.ok) {
+      note('info', 'link-attached', `answering on ${name}`, { interface: name, mac: link.mac });
+      return;
+    }
+    note('warn', 'link-failed', attached.error, { interface: name });
+    // Not from within the driver: the machine must not be entered twice.
+    queueMicrotask(() =>
+      this.put({ kind: 'attach-failed', index: link.index, message: attached.error }),
+    );
+  }
+
+  /** A plane that refuses to be told the truth must not go on answering: the process ends. */
+  #must(result: Result<void, string>): void {
+    if (!result.ok) post({ kind: 'fatal', message: result.error });
+  }
+
+  /** A link that vanished under us is news of the next moment, not a failure. */
+  #may(result: Result<void, string>, link: LinkIndex): void {
+    if (result.ok) return;
+    note('debug', 'link-refused', result.error, { interface: this.#linkNames.get(link) });
+  }
+
+  #counters(): ReadonlyMap<string, bigint> {
+    const all = new Map(this.#plane.counters());
+    for (const [fault, count] of this.#peers.faults) all.set(`beat ${fault}`, BigInt(count));
+    return all;
+  }
+
+  #close(): void {
+    this.#watching.abort();
+    this.#plane.close();
+    this.#groups.close();
+    this.#peers.close();
+    post({ kind: 'stopped' });
+  }
+}
+
+async function main(): Promise<void> {
+  const plane = openBpfPlane({ attach: settings.attach });
+  if (!plane.ok) return post({ kind: 'fatal', message: plane.error });
+  let worker: ReflexWorker | undefined;
+  const peers = await Peers.open(settings.secret, settings.peerPort, (beat) =>
+    worker?.put({ kind: 'beat', beat }),
+  );
+  if (!peers.ok) return post({ kind: 'fatal', message: peers.error });
+  worker = new ReflexWorker(plane.value, peers.value);
+  port?.on('message', (message: ToReflex) => worker?.take(message));
+  const started = worker.start();
+  if (!started.ok) return post({ kind: 'fatal', message: started.error });
+  return post({ kind: 'started', plane: plane.value.name });
+}
+
+await main();

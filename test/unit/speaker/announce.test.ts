@@ -1,0 +1,106 @@
+/** What is announced, when, and how fast. */
+import { describe, expect, test } from '@jest/globals';
+import { parseArp } from '../../../net/arp.ts';
+import { formatIp, parseIp } from '../../../net/ip.ts';
+import { parseNdp } from '../../../net/ndp.ts';
+import { Announcer } from '../../../speaker/announce.ts';
+import type { Target } from '../../../speaker/announce.ts';
+import { PACE, REFRESH_EVERY } from '../../../speaker/timing.ts';
+
+const MAC = '02:64:00:00:00:64';
+const half = (): number => 0.5;
+
+function target(text: string, link = 1, mac = MAC): [string, Target] {
+  const ip = parseIp(text);
+  if (!ip.ok) throw new Error(ip.error);
+  return [`${text}%${link}`, { ip: ip.value, link, mac }];
+}
+
+/** Lets time pass, returns when frames left and how many. */
+function drain(announcer: Announcer, until: number): { at: number; frames: number }[] {
+  const sent: { at: number; frames: number }[] = [];
+  for (let at = announcer.deadline(); at !== undefined && at <= until; at = announcer.deadline()) {
+    const frames = announcer.due(at).length;
+    if (frames > 0) sent.push({ at, frames });
+  }
+  return sent;
+}
+
+describe('a new IPv4 address', () => {
+  test('is announced at once in the request form, whose target MAC is not a broadcast', () => {
+    const announcer = new Announcer(half);
+    announcer.set(new Map([target('192.0.2.240')]), 0);
+    const [first, ...rest] = announcer.due(0);
+    expect(rest).toEqual([]);
+    const frame = parseArp(first?.frame ?? new Uint8Array());
+    expect(frame.ok && frame.value).toMatchObject({
+      kind: 'request',
+      senderMac: MAC,
+      targetMac: '00:00:00:00:00:00',
+    });
+    expect(frame.ok && formatIp(frame.value.senderIp)).toBe('192.0.2.240');
+    expect(frame.ok && formatIp(frame.value.targetIp)).toBe('192.0.2.240');
+  });
+
+  test('later rounds add the reply form with target MAC = own MAC', () => {
+    const announcer = new Announcer(half);
+    announcer.set(new Map([target('192.0.2.240')]), 0);
+    announcer.due(0);
+    const frames = announcer.due(200).map(({ frame }) => parseArp(frame));
+    expect(frames.map((frame) => frame.ok && frame.value.kind)).toEqual(['request', 'reply']);
+    expect(frames[1]?.ok === true && frames[1].value.targetMac).toBe(MAC);
+  });
+
+  test('is repeated with back-off, then refreshed below switch table ageing', () => {
+    const announcer = new Announcer(half);
+    announcer.set(new Map([target('192.0.2.240')]), 0);
+    const times = drain(announcer, 300_000).map(({ at }) => at);
+    expect(times.slice(0, 6)).toEqual([0, 200, 1100, 3000, 10_000, 10_000 + REFRESH_EVERY]);
+    for (let i = 5; i < times.length; i++) {
+      expect((times[i] ?? 0) - (times[i - 1] ?? 0)).toBeLessThan(300_000);
+    }
+  });
+});
+
+test('a new IPv6 address: an unsolicited advertisement with Override to all nodes', () => {
+  const announcer = new Announcer(half);
+  announcer.set(new Map([target('2001:db8::240')]), 0);
+  const frame = parseNdp(announcer.due(0)[0]?.frame ?? new Uint8Array());
+  expect(frame.ok && frame.value).toMatchObject({ solicited: false, override: true });
+});
+
+test('ten thousand addresses leave within the pace, each once before any twice', () => {
+  const announcer = new Announcer(half);
+  const many = Array.from({ length: 10_000 }, (_, i) => target(`10.0.${i >> 8}.${i & 255}`));
+  announcer.set(new Map(many), 0);
+  const sent = drain(announcer, 190);
+  expect(sent.every(({ frames }) => frames <= PACE.frames)).toBe(true);
+  const seconds = (10_000 / PACE.frames) * PACE.every;
+  const all = drain(announcer, seconds * 10);
+  const first = [...sent, ...all].slice(0, 10_000 / PACE.frames);
+  expect(first.reduce((sum, { frames }) => sum + frames, 0)).toBe(10_000);
+});
+
+test('an address that is let go is not announced any more', () => {
+  const announcer = new Announcer(half);
+  announcer.set(new Map([target('192.0.2.240'), target('192.0.2.241')]), 0);
+  announcer.due(0);
+  announcer.set(new Map([target('192.0.2.241')]), 100);
+  expect(announcer.due(200).every(({ frame }) => frame[41] === 241)).toBe(true);
+  announcer.set(new Map(), 300);
+  expect(drain(announcer, 1e6)).toEqual([]);
+  expect(announcer.deadline()).toBeUndefined();
+});
+
+test('a new MAC, and a link that came back, are announced again, others are not', () => {
+  const announcer = new Announcer(half);
+  announcer.set(new Map([target('192.0.2.240', 1), target('192.0.2.240', 2)]), 0);
+  drain(announcer, 20_000);
+  announcer.set(
+    new Map([target('192.0.2.240', 1, '02:00:00:00:00:99'), target('192.0.2.240', 2)]),
+    20_001,
+  );
+  expect(announcer.due(20_001).map(({ link }) => link)).toEqual([1]);
+  announcer.again(2, 20_002);
+  expect(announcer.due(20_002).map(({ link }) => link)).toEqual([2]);
+});
