@@ -4,7 +4,6 @@
  * clsact filter of the same program, which stays behind a process that was killed and is silent
  * when the lease ends. Which one is found by trying, never by the kernel's version.
  */
-import { closeSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
@@ -63,7 +62,7 @@ export class Hook {
   detach(index: LinkIndex): Result<void, string> {
     const hung = this.#hung.get(index);
     this.#hung.delete(index);
-    if (typeof hung === 'number') closeSync(hung);
+    if (typeof hung === 'number') this.#native.close(hung);
     return hung === 'filter' ? this.#removeFilter(index) : ok(undefined);
   }
 

@@ -19,11 +19,12 @@ export interface Native {
   bpf(command: number, attr: Uint8Array, ...pointers: (number | Uint8Array)[]): number;
   /** The memory of a BPF map, shared with the kernel; an ArrayBuffer cannot cross threads. */
   mmap(fd: number, length: number, writable: boolean): ArrayBuffer | number;
-  /** A netlink socket that joined these groups. Close it with fs.closeSync. */
+  /** A netlink socket that joined these groups. */
   netlink(protocol: number, groups: readonly number[]): number;
   send(fd: number, bytes: Uint8Array): number;
   /** One message; waits at most a second. The full length, even if `bytes` was too short. */
   receive(fd: number, bytes: Uint8Array): number;
+  close(fd: number): number;
   /** Calls back on this thread's event loop whenever a `receive` would not wait. */
   watch(fd: number, readable: () => void): Watcher | number;
   unwatch(watcher: Watcher): number;

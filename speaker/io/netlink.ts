@@ -5,7 +5,6 @@
  * Alternative not taken: polling os.networkInterfaces(), which knows no MAC of a link without
  * addresses, no carrier and no master, and is late by the polling interval.
  */
-import { closeSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
@@ -87,12 +86,12 @@ export function watchLinks(
   };
   const watcher = native.watch(fd, readable);
   if (typeof watcher === 'number') {
-    closeSync(fd);
+    native.close(fd);
     return err(explainPlane('netlink', getSystemErrorName(watcher)));
   }
   const stop = (): void => {
     native.unwatch(watcher);
-    closeSync(fd);
+    native.close(fd);
   };
   if (signal.aborted) {
     stop();
@@ -154,6 +153,6 @@ export class RouteRequests {
   }
 
   close(): void {
-    closeSync(this.#fd);
+    this.#native.close(this.#fd);
   }
 }

@@ -3,7 +3,6 @@
  * Opened once per process; nothing of it is pinned, so all of it ends with the process (a clsact
  * filter keeps the program alive, and falls silent when the lease ends).
  */
-import { closeSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import { assert } from '../../lib/assert.ts';
 import { err, ok } from '../../lib/result.ts';
@@ -44,7 +43,7 @@ class Opening {
   }
 
   close(): void {
-    for (const fd of this.fds.splice(0)) closeSync(fd);
+    for (const fd of this.fds.splice(0)) this.native.close(fd);
   }
 
   fail(step: PlaneStep, errno: number, detail?: string): Result<never, string> {
@@ -85,7 +84,7 @@ class Opening {
     }
     const log = Buffer.alloc(LOG_BYTES);
     const again = loadProgram(this.native, name, program, this.maps, BYTECODE.license, log);
-    if (again >= 0) closeSync(again);
+    if (again >= 0) this.native.close(again);
     const lines = log.toString('latin1', 0, log.indexOf(0)).trim().split('\n');
     return this.fail('program', fd, lines.slice(-3).join('; '));
   }

@@ -5,6 +5,7 @@
  *   mmap(fd, length, writable)              shared memory of a BPF map, as an ArrayBuffer
  *   netlink(protocol, groups)               a bound netlink socket that joined the groups
  *   send(fd, bytes), receive(fd, bytes)     receive waits at most a second
+ *   close(fd)
  *   watch(fd, callback), unwatch(handle)    callback() on the event loop when fd can be read
  *
  * Every function returns a negative errno instead of throwing, so that TypeScript can say what
@@ -12,7 +13,7 @@
  *
  * Node-API only: one binary serves every Node version. `watch` polls on the loop of the
  * environment that calls it, so everything also works inside a worker thread. The alternative,
- * node-addon-api with node-gyp, needs Python and buys nothing for seven functions.
+ * node-addon-api with node-gyp, needs Python and buys nothing for eight functions.
  */
 #define NAPI_VERSION 9
 #define _GNU_SOURCE
@@ -168,6 +169,16 @@ static napi_value receive_one(napi_env env, napi_callback_info info)
 	return transfer(env, arguments_of(env, info), 0);
 }
 
+/* Not fs.closeSync: in a worker it warns of descriptors that Node did not open. */
+static napi_value close_fd(napi_env env, napi_callback_info info)
+{
+	struct arguments a = arguments_of(env, info);
+	int32_t fd;
+	if (napi_get_value_int32(env, a.value[0], &fd) != napi_ok)
+		return number(env, -EINVAL);
+	return outcome(env, close(fd));
+}
+
 /* A poll on one fd. It lives until unwatch or until its environment ends, whichever is first. */
 struct watcher {
 	uv_poll_t poll;
@@ -256,7 +267,7 @@ NAPI_MODULE_INIT()
 		napi_callback call;
 	} functions[] = {{"bpf", bpf}, {"mmap", map}, {"netlink", netlink},
 			 {"send", send_one}, {"watch", watch}, {"unwatch", unwatch},
-			 {"receive", receive_one}};
+			 {"receive", receive_one}, {"close", close_fd}};
 	for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
 		napi_value f;
 		const char *name = functions[i].name;

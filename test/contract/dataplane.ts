@@ -1,0 +1,404 @@
+/**
+ * What every data plane must do, as one suite of cases over one bench: a plane with two links, and
+ * somebody at the other end of each cable. The model runs it in memory; the bpf plane runs it in
+ * network namespaces (test/lab/dataplane.test.ts).
+ */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Delta } from '../../lib/diff.ts';
+import type { Result } from '../../lib/result.ts';
+import type { Instant } from '../../lib/time.ts';
+import { arpProbe, arpReply, arpRequest, emitArp, gratuitousRequest } from '../../net/arp.ts';
+import type { ArpFrame } from '../../net/arp.ts';
+import { formatIp, parseIp } from '../../net/ip.ts';
+import type { Ip } from '../../net/ip.ts';
+import type { Mac } from '../../net/mac.ts';
+import {
+  UNSPECIFIED_V6,
+  emitNdp,
+  neighborAdvertisement,
+  neighborSolicitation,
+  unsolicitedAdvertisement,
+} from '../../net/ndp.ts';
+import type { NeighborSolicitation } from '../../net/ndp.ts';
+import type { Announcement, DataPlane, PlaneLink } from '../../speaker/dataplane.ts';
+import type { LinkIndex } from '../../speaker/links.ts';
+
+/** A plane whose calls may cross a process. */
+export interface RemotePlane {
+  attach(link: PlaneLink): Promise<Result<void, string>>;
+  detach(index: LinkIndex): Promise<Result<void, string>>;
+  apply(delta: Delta<Announcement>): Promise<Result<void, string>>;
+  renew(until: Instant): Promise<Result<void, string>>;
+  send(link: LinkIndex, frame: Uint8Array): Promise<Result<void, string>>;
+  read(): Promise<Result<ReadonlyMap<string, Announcement>, string>>;
+  counters(): Promise<ReadonlyMap<string, bigint>>;
+}
+
+export interface PlaneBench {
+  readonly plane: RemotePlane;
+  /** With the MACs that the links have; nothing is attached yet. */
+  readonly links: readonly [PlaneLink, PlaneLink];
+  now(): Instant;
+  /** Puts a frame on the cable and returns what comes back because of it. */
+  ask(link: LinkIndex, frame: Uint8Array): Promise<readonly Uint8Array[]>;
+  /** What the plane sent on a link, unasked, since the last call. */
+  heard(link: LinkIndex): Promise<readonly Uint8Array[]>;
+  close(): Promise<void>;
+}
+
+export function remote(plane: DataPlane): RemotePlane {
+  return {
+    attach: async (link) => plane.attach(link),
+    detach: async (index) => plane.detach(index),
+    apply: async (delta) => plane.apply(delta),
+    renew: async (until) => plane.renew(until),
+    send: async (link, frame) => plane.send(link, frame),
+    read: async () => plane.read(),
+    counters: async () => plane.counters(),
+  };
+}
+
+export function ip(text: string): Ip {
+  const parsed = parseIp(text);
+  if (!parsed.ok) throw new Error(parsed.error);
+  return parsed.value;
+}
+
+const CLIENT_MAC = '02:64:00:00:00:01';
+const OTHER_MAC = '02:64:00:00:00:99';
+const CLIENT4 = ip('192.0.2.1');
+const CLIENT6 = ip('2001:db8::1');
+const VIP4 = ip('192.0.2.240');
+const VIP6 = ip('2001:db8::240');
+const NONCE = Uint8Array.of(1, 2, 3, 4, 5, 6);
+const HOUR = 3_600_000;
+
+/** A question for either address, and the answer it must get from a link with this MAC. */
+interface Question {
+  readonly name: string;
+  readonly frame: Uint8Array;
+  readonly answer: (mac: Mac) => Uint8Array;
+}
+
+function arp(name: string, asked: ArpFrame, padding: 'bare' | 'padded' = 'bare'): Question {
+  return {
+    name,
+    frame: emitArp(asked, padding),
+    answer: (mac) => emitArp(arpReply(asked, mac), padding),
+  };
+}
+
+function ndp(name: string, asked: NeighborSolicitation): Question {
+  return {
+    name,
+    frame: emitNdp(asked),
+    answer: (mac) => emitNdp(neighborAdvertisement(asked, mac)),
+  };
+}
+
+const solicitation = neighborSolicitation(VIP6, CLIENT6, CLIENT_MAC);
+
+const QUESTIONS: readonly Question[] = [
+  arp('an ARP request', arpRequest(VIP4, CLIENT4, CLIENT_MAC)),
+  arp('a padded ARP request', arpRequest(VIP4, CLIENT4, CLIENT_MAC), 'padded'),
+  arp('an ARP probe', arpProbe(VIP4, CLIENT_MAC)),
+  ndp('a solicitation', solicitation),
+  ndp('a solicitation without link-layer option', { ...solicitation, sourceMac: undefined }),
+  ndp('a solicitation with nonce', { ...solicitation, nonce: NONCE }),
+  ndp('a solicitation with nonce only', { ...solicitation, sourceMac: undefined, nonce: NONCE }),
+  ndp('a solicitation to the address itself', { ...solicitation, to: VIP6 }),
+  ndp('a solicitation that names another MAC', { ...solicitation, sourceMac: OTHER_MAC }),
+  ndp('a probe (DAD)', neighborSolicitation(VIP6, UNSPECIFIED_V6, CLIENT_MAC)),
+  ndp('a probe with nonce', neighborSolicitation(VIP6, UNSPECIFIED_V6, CLIENT_MAC, NONCE)),
+];
+
+function changed(frame: Uint8Array, at: number, byte: number): Uint8Array {
+  const copy = frame.slice();
+  copy[at] = byte;
+  return copy;
+}
+
+const request = emitArp(arpRequest(VIP4, CLIENT4, CLIENT_MAC));
+const asking = emitNdp(solicitation);
+
+/** Frames that nobody may answer although they name an announced address. */
+const IGNORED: readonly (readonly [verdict: string, name: string, frame: Uint8Array])[] = [
+  ['reply', 'an ARP reply', changed(request, 21, 2)],
+  ['gratuitous', 'a gratuitous ARP request', emitArp(gratuitousRequest(VIP4, CLIENT_MAC))],
+  ['malformed', 'a reverse ARP request', changed(request, 21, 3)],
+  ['malformed', 'ARP for another hardware', changed(request, 15, 6)],
+  ['malformed', 'ARP for another protocol', changed(request, 16, 9)],
+  ['otherhost', 'ARP to another host', Uint8Array.of(2, 0, 0, 0, 0, 9, ...request.subarray(6))],
+  ['unknown', 'ARP for another address', changed(request, 41, 241)],
+  ['malformed', 'a solicitation through a router', changed(asking, 21, 254)],
+  ['malformed', 'a solicitation with a code', changed(asking, 55, 1)],
+  ['malformed', 'a solicitation with a wrong checksum', changed(asking, 57, 0)],
+  ['malformed', 'a solicitation with an empty option', changed(asking, 79, 0)],
+  ['malformed', 'a solicitation cut short', asking.subarray(0, 70)],
+  ['otherhost', 'NDP to another host', Uint8Array.of(2, 0, 0, 0, 0, 9, ...asking.subarray(6))],
+  [
+    'unknown',
+    'a solicitation for another address',
+    emitNdp(neighborSolicitation(ip('2001:db8::241'), CLIENT6, CLIENT_MAC)),
+  ],
+  [
+    'oversized',
+    'a solicitation with many options',
+    emitNdp({ ...solicitation, nonce: new Uint8Array(46) }),
+  ],
+];
+
+function put(...announcements: readonly Announcement[]): Delta<Announcement> {
+  return { put: new Map(announcements.map((one) => [formatIp(one.ip), one])), remove: [] };
+}
+
+function remove(...ips: readonly Ip[]): Delta<Announcement> {
+  return { put: new Map(), remove: ips.map(formatIp) };
+}
+
+const BOTH = put({ ip: VIP4, links: 'all' }, { ip: VIP6, links: 'all' });
+const EITHER = [QUESTIONS[0], QUESTIONS[3]] as readonly Question[];
+
+export function dataPlaneContract(name: string, open: () => Promise<PlaneBench>): void {
+  describe(`data plane ${name}`, () => {
+    let bench: PlaneBench;
+    let opened: PlaneBench | undefined;
+    let plane: RemotePlane;
+    let near: PlaneLink;
+    let far: PlaneLink;
+
+    beforeAll(async () => {
+      bench = opened = await open();
+      plane = bench.plane;
+      [near, far] = bench.links;
+    }, 20_000);
+    afterAll(async () => opened?.close());
+
+    /** Every case begins here, whatever the one before it left. */
+    async function begin(delta: Delta<Announcement> = BOTH): Promise<void> {
+      await done(plane.attach(near));
+      await done(plane.attach(far));
+      await done(plane.apply(remove(VIP4, VIP6)));
+      await done(plane.apply(delta));
+      await done(plane.renew(bench.now() + HOUR));
+    }
+
+    async function done(result: Promise<Result<void, string>>): Promise<void> {
+      expect(await result).toEqual({ ok: true, value: undefined });
+    }
+
+    /** What comes back for a question of either family. */
+    async function asked(link: PlaneLink): Promise<readonly Uint8Array[]> {
+      const answers = [];
+      for (const { frame } of EITHER) answers.push(...(await bench.ask(link.index, frame)));
+      return answers;
+    }
+
+    function bothFrom(mac: Mac): readonly Uint8Array[] {
+      return EITHER.map((one) => one.answer(mac));
+    }
+
+    /** How much the counters grew while `run` ran; zeroes are left out. */
+    async function growth(run: () => Promise<void>): Promise<Record<string, bigint>> {
+      const before = await plane.counters();
+      await run();
+      const after = [...(await plane.counters())];
+      const grown = after.map(([key, n]) => [key, n - (before.get(key) ?? 0n)] as const);
+      return Object.fromEntries(grown.filter(([, n]) => n !== 0n));
+    }
+
+    test.each(QUESTIONS)('answers $name', async ({ frame, answer }) => {
+      await begin();
+      for (const link of bench.links) {
+        expect(await bench.ask(link.index, frame)).toEqual([answer(link.mac)]);
+      }
+    });
+
+    test.each(IGNORED)('counts as %s and ignores %s', async (verdict, _, frame) => {
+      await begin();
+      const grown = await growth(async () => {
+        expect(await bench.ask(near.index, frame)).toEqual([]);
+      });
+      expect(grown).toEqual({ [verdict]: 1n });
+    });
+
+    test('answers nothing before the first renewal and after the lease', async () => {
+      await begin();
+      await done(plane.renew(bench.now() - 1));
+      const grown = await growth(async () => {
+        expect(await asked(near)).toEqual([]);
+      });
+      expect(grown).toEqual({ lapsed: 2n });
+      await done(plane.renew(bench.now() + HOUR));
+      expect(await asked(near)).toEqual(bothFrom(near.mac));
+      await done(plane.renew(0));
+      expect(await asked(near)).toEqual([]);
+    });
+
+    test('a lease ends by itself', async () => {
+      await begin();
+      const until = bench.now() + 30;
+      await done(plane.renew(until));
+      while (bench.now() < until) await bench.ask(near.index, request);
+      expect(await asked(near)).toEqual([]);
+    });
+
+    test('answers only on the links of an announcement', async () => {
+      await begin(put({ ip: VIP4, links: [far.index] }, { ip: VIP6, links: [far.index] }));
+      const grown = await growth(async () => {
+        expect(await asked(near)).toEqual([]);
+      });
+      expect(grown).toEqual({ restricted: 2n });
+      expect(await asked(far)).toEqual(bothFrom(far.mac));
+      await done(plane.apply(put({ ip: VIP4, links: [near.index, far.index] })));
+      await done(plane.apply(put({ ip: VIP6, links: 'all' })));
+      expect(await asked(near)).toEqual(bothFrom(near.mac));
+      await done(plane.apply(put({ ip: VIP4, links: [] }, { ip: VIP6, links: [] })));
+      expect(await asked(near)).toEqual([]);
+      expect(await asked(far)).toEqual([]);
+    });
+
+    test('answers on a link that an announcement named before it was attached', async () => {
+      await begin();
+      await done(plane.detach(near.index));
+      await done(plane.apply(put({ ip: VIP4, links: [near.index] })));
+      await done(plane.apply(put({ ip: VIP6, links: [near.index] })));
+      expect(await asked(near)).toEqual([]);
+      await done(plane.attach(near));
+      expect(await asked(near)).toEqual(bothFrom(near.mac));
+      expect(await asked(far)).toEqual([]);
+    });
+
+    test('is silent on a detached link, and answers when it is attached again', async () => {
+      await begin();
+      await done(plane.detach(near.index));
+      expect(await asked(near)).toEqual([]);
+      expect(await asked(far)).toEqual(bothFrom(far.mac));
+      await done(plane.detach(near.index));
+      await done(plane.attach(near));
+      await done(plane.attach(near));
+      expect(await asked(near)).toEqual(bothFrom(near.mac));
+    });
+
+    test('answers with the MAC of the latest attach', async () => {
+      await begin();
+      await done(plane.attach({ index: near.index, mac: OTHER_MAC }));
+      expect(await asked(near)).toEqual(bothFrom(OTHER_MAC));
+      expect(await asked(far)).toEqual(bothFrom(far.mac));
+    });
+
+    test('stops and starts with remove and put, each of them repeatable', async () => {
+      await begin();
+      await done(plane.apply(remove(VIP4)));
+      await done(plane.apply(remove(VIP4)));
+      expect(await bench.ask(near.index, request)).toEqual([]);
+      expect(await bench.ask(near.index, asking)).toHaveLength(1);
+      await done(plane.apply(BOTH));
+      await done(plane.apply(BOTH));
+      expect(await asked(near)).toEqual(bothFrom(near.mac));
+    });
+
+    test('reads back what it announces', async () => {
+      await begin(put({ ip: VIP4, links: 'all' }, { ip: VIP6, links: [far.index] }));
+      const read = await plane.read();
+      expect(read.ok && [...read.value].toSorted(([a], [b]) => (a < b ? -1 : 1))).toEqual([
+        ['192.0.2.240', { ip: VIP4, links: 'all' }],
+        ['2001:db8::240', { ip: VIP6, links: [far.index] }],
+      ]);
+      await done(plane.apply(remove(VIP4, VIP6)));
+      expect(await plane.read()).toEqual({ ok: true, value: new Map() });
+    });
+
+    test('counts answers per address and by verdict', async () => {
+      await begin();
+      const grown = await growth(async () => {
+        expect(await asked(near)).toEqual(bothFrom(near.mac));
+        await bench.ask(far.index, request);
+      });
+      expect(grown).toEqual({
+        answered: 3n,
+        'answered 192.0.2.240': 2n,
+        'answered 2001:db8::240': 1n,
+      });
+    });
+
+    test('an address that returns begins to count from zero', async () => {
+      await begin();
+      expect(await asked(near)).toEqual(bothFrom(near.mac));
+      await done(plane.apply(remove(VIP4)));
+      expect((await plane.counters()).has('answered 192.0.2.240')).toBe(false);
+      await done(plane.apply(BOTH));
+      expect((await plane.counters()).get('answered 192.0.2.240')).toBe(0n);
+      expect((await plane.counters()).get('answered 2001:db8::240')).toBe(1n);
+    });
+
+    test('leaves every other frame alone and does not count it', async () => {
+      await begin();
+      const advertisement = emitNdp(unsolicitedAdvertisement(VIP6, CLIENT_MAC));
+      const echo = changed(asking, 54, 128);
+      const tagged = Uint8Array.of(...request.subarray(0, 12), 0x81, 0, 0, 5, 8, 6);
+      const inVlan = Uint8Array.of(...tagged, ...request.subarray(14));
+      const grown = await growth(async () => {
+        for (const frame of [advertisement, echo, inVlan]) {
+          expect(await bench.ask(near.index, frame)).toEqual([]);
+        }
+      });
+      expect(grown).toEqual({});
+    });
+
+    test('sends frames as they are, on the link it was told', async () => {
+      await begin();
+      await bench.heard(near.index);
+      await bench.heard(far.index);
+      const frames = [
+        emitArp(gratuitousRequest(VIP4, far.mac)),
+        emitArp(gratuitousRequest(VIP4, far.mac), 'padded'),
+        emitNdp(unsolicitedAdvertisement(VIP6, far.mac)),
+      ];
+      for (const frame of frames) await done(plane.send(far.index, frame));
+      expect(await bench.heard(far.index)).toEqual(frames);
+      expect(await bench.heard(near.index)).toEqual([]);
+    });
+
+    test('sends nothing on a link that is not attached', async () => {
+      await begin();
+      await done(plane.detach(near.index));
+      const sent = await plane.send(near.index, emitArp(gratuitousRequest(VIP4, near.mac)));
+      expect(sent).toEqual({
+        ok: false,
+        error: `link ${near.index} is not attached, so nothing is sent there`,
+      });
+    });
+
+    test('holds the addresses of a large cluster', async () => {
+      await begin();
+      const many = Array.from({ length: 10_000 }, (_, n) => ({
+        ip: { family: 4, value: 0xc6330000n + BigInt(n) } as const,
+        links: 'all' as const,
+      }));
+      await done(plane.apply(put(...many)));
+      const [first, last] = [many[0], many.at(-1)];
+      for (const one of [first, last]) {
+        const asked = arpRequest(one?.ip ?? VIP4, CLIENT4, CLIENT_MAC);
+        const expected = emitArp(arpReply(asked, near.mac));
+        expect(await bench.ask(near.index, emitArp(asked))).toEqual([expected]);
+      }
+      expect(await asked(near)).toEqual(bothFrom(near.mac));
+      await done(plane.apply(remove(...many.map((one) => one.ip))));
+      const read = await plane.read();
+      expect(read.ok && read.value.size).toBe(2);
+    });
+
+    test('refuses more addresses than the table holds, and keeps the others', async () => {
+      await begin();
+      const many = Array.from({ length: 16_384 }, (_, n) => ({
+        ip: { family: 4, value: 0xc6330000n + BigInt(n) } as const,
+        links: 'all' as const,
+      }));
+      const result = await plane.apply(put(...many));
+      expect(result.ok ? '' : result.error).toContain('more than 16384 addresses on one node');
+      expect(await asked(near)).toEqual(bothFrom(near.mac));
+      await done(plane.apply(remove(...many.map((one) => one.ip))));
+    });
+  });
+}

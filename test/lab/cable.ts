@@ -1,0 +1,235 @@
+/**
+ * A node and a client joined by two cables (veth pairs) in namespaces of their own, and a program
+ * at the client's end that sends and captures whole frames (native/wire.c). The kernels' IPv6 is
+ * off, so that nothing but the plane and the kernel's ARP speaks.
+ *
+ * "No answer" needs no waiting: each question is followed by an ICMP echo, which the node's kernel
+ * answers; what has not come before that answer never comes.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { childEnv, executeSync } from '../../lab/execute.ts';
+import { Lab } from '../../lab/namespace.ts';
+import type { Namespace } from '../../lab/namespace.ts';
+import { monotonic } from '../../lib/io/clock.ts';
+import { formatIp, ipFromBytes } from '../../net/ip.ts';
+import type { Ip } from '../../net/ip.ts';
+import type { PlaneLink } from '../../speaker/dataplane.ts';
+import type { LinkIndex } from '../../speaker/links.ts';
+import type { PlaneBench, RemotePlane } from '../contract/dataplane.ts';
+import { echoRequest, echoSerial } from './echo.ts';
+import type { PlaneAnswer, PlaneCall } from './planehost.ts';
+
+const CLIENT_MAC = '02:64:00:00:00:77';
+const TIMEOUT_MS = 5000;
+
+interface Captured {
+  readonly link: number;
+  readonly frame: Uint8Array;
+}
+
+export class Cable {
+  readonly lab: Lab;
+  readonly node: Namespace;
+  readonly client: Namespace;
+  readonly links: readonly [PlaneLink, PlaneLink];
+  readonly #directory = mkdtempSync(join(tmpdir(), 'arpeggio-wire-'));
+  readonly #wire: ChildProcess;
+  readonly #ready: Promise<void>;
+  #captured: Captured[] = [];
+  #wake: () => void = () => {};
+  #serial = 0;
+
+  constructor(purpose: string) {
+    this.lab = new Lab(purpose);
+    this.node = this.lab.namespace('node');
+    this.client = this.lab.namespace('client');
+    for (const namespace of [this.node, this.client]) {
+      namespace.sysctl({ 'ipv6/conf/all/disable_ipv6': 1, 'ipv6/conf/default/disable_ipv6': 1 });
+    }
+    for (const n of [0, 1]) {
+      const peer = `peer name eth${n} netns ${this.client.name}`;
+      this.node.ip(`link add eth${n} type veth ${peer}`, `link set eth${n} up`);
+      this.client.ip(`link set eth${n} up`);
+    }
+    for (const n of [0, 1]) {
+      const neighbour = `${formatIp(hostOf(n, 2))} lladdr ${CLIENT_MAC} dev eth${n}`;
+      this.node.ip(
+        `addr add ${formatIp(hostOf(n, 1))}/25 dev eth${n}`,
+        `neigh replace ${neighbour} nud permanent`,
+      );
+    }
+    this.links = [this.#link('eth0'), this.#link('eth1')];
+    this.#wire = this.#startWire();
+    this.#ready = new Promise((done) => (this.#wake = done));
+  }
+
+  now(): number {
+    return monotonic();
+  }
+
+  /** Sends on the client's side of a link; returns what came back on it. */
+  async ask(link: LinkIndex, frame: Uint8Array): Promise<readonly Uint8Array[]> {
+    const before = await this.heard(link);
+    const n = this.#numberOf(link);
+    this.#write(n, frame);
+    const answers = await this.heard(link);
+    return [...before, ...answers];
+  }
+
+  /** Everything captured on a link up to now. */
+  async heard(link: LinkIndex): Promise<readonly Uint8Array[]> {
+    await this.#ready;
+    const n = this.#numberOf(link);
+    const serial = (this.#serial = (this.#serial + 1) & 0xffff);
+    const destination = this.links[n]?.mac ?? '';
+    const path = { source: CLIENT_MAC, destination, from: hostOf(n, 2), to: hostOf(n, 1) };
+    this.#write(n, echoRequest(path, serial));
+    const end = monotonic() + TIMEOUT_MS;
+    for (;;) {
+      const at = this.#captured.findIndex(
+        (one) => one.link === n && echoSerial(one.frame) === serial,
+      );
+      if (at >= 0) {
+        const heard = this.#captured.slice(0, at).filter((one) => one.link === n);
+        this.#captured = this.#captured.filter((one, i) => one.link !== n || i > at);
+        return heard.map(({ frame }) => frame);
+      }
+      if (monotonic() > end) throw new Error(`no answer from the node's kernel on eth${n}`);
+      await this.#next();
+    }
+  }
+
+  close(): void {
+    this.#wire.kill('SIGKILL');
+    this.lab.close();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  #link(name: string): PlaneLink {
+    const shown = this.node.execSync(['ip', '-json', 'link', 'show', name]);
+    const [link] = JSON.parse(shown.stdout) as { ifindex: number; address: string }[];
+    if (link === undefined) throw new Error(`no ${name}`);
+    return { index: link.ifindex, mac: link.address };
+  }
+
+  #numberOf(link: LinkIndex): number {
+    const n = this.links.findIndex(({ index }) => index === link);
+    if (n < 0) throw new Error(`no link ${link}`);
+    return n;
+  }
+
+  #write(link: number, frame: Uint8Array): void {
+    this.#wire.stdin?.write(`${link} ${Buffer.from(frame).toString('hex')}\n`);
+  }
+
+  /** Resolves with the next captured frame, or when patience ends. */
+  #next(): Promise<void> {
+    return new Promise((done) => {
+      const timer = setTimeout(done, TIMEOUT_MS);
+      this.#wake = () => {
+        clearTimeout(timer);
+        done();
+      };
+    });
+  }
+
+  #startWire(): ChildProcess {
+    const program = join(this.#directory, 'wire');
+    const source = join(import.meta.dirname, 'native/wire.c');
+    const built = executeSync(['cc', '-O2', '-Wall', '-Wextra', '-Werror', '-o', program, source]);
+    if (built.code !== 0) throw new Error(built.stderr);
+    const [command, ...args] = this.client.wrap([program, 'eth0', 'eth1']);
+    const child = spawn(command ?? '', args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const [link, , hex] = line.split(' ');
+      if (hex !== undefined) {
+        this.#captured.push({ link: Number(link), frame: new Uint8Array(Buffer.from(hex, 'hex')) });
+      }
+      this.#wake();
+    });
+    return child;
+  }
+}
+
+/** The nth cable has the nth half of 198.51.100.0/24; 1 is the node, 2 the client. */
+function hostOf(n: number, host: number): Ip {
+  return ipFromBytes(Uint8Array.of(198, 51, 100, 128 * n + host));
+}
+
+/** A planehost inside the node's namespace. */
+export class PlaneProcess {
+  readonly child: ChildProcess;
+  readonly exited: Promise<void>;
+  readonly #waiting = new Map<number, (value: unknown) => void>();
+  readonly #lost: Promise<never>;
+  #calls = 0;
+
+  constructor(node: Namespace, ...args: readonly string[]) {
+    const script = join(import.meta.dirname, 'planehost.ts');
+    const [command, ...rest] = node.wrap([process.execPath, script, ...args]);
+    this.child = spawn(command ?? '', rest, {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      serialization: 'advanced',
+      env: childEnv(),
+    });
+    this.exited = new Promise((done) => {
+      this.child.once('exit', () => done());
+    });
+    this.#lost = this.exited.then(() => {
+      throw new Error("the plane's process has ended");
+    });
+    this.#lost.catch(() => {});
+    this.child.on('message', (message) => {
+      const { id, value } = message as PlaneAnswer;
+      this.#waiting.get(id)?.(value);
+      this.#waiting.delete(id);
+    });
+  }
+
+  call<T>(name: string, ...args: readonly unknown[]): Promise<T> {
+    const call: PlaneCall = { id: this.#calls++, name, args };
+    const answered = new Promise<T>((done) => {
+      this.#waiting.set(call.id, (value) => done(value as T));
+      this.child.send(call);
+    });
+    return Promise.race([answered, this.#lost]);
+  }
+
+  get plane(): RemotePlane {
+    return {
+      attach: (link) => this.call('attach', link),
+      detach: (index) => this.call('detach', index),
+      apply: (delta) => this.call('apply', delta),
+      renew: (until) => this.call('renew', until),
+      send: (link, frame) => this.call('send', link, frame),
+      read: () => this.call('read'),
+      counters: () => this.call('counters'),
+    };
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+}
+
+export async function openBench(purpose: string, ...args: readonly string[]): Promise<PlaneBench> {
+  const cable = new Cable(purpose);
+  const process = new PlaneProcess(cable.node, ...args);
+  return {
+    plane: process.plane,
+    links: cable.links,
+    now: () => cable.now(),
+    ask: (link, frame) => cable.ask(link, frame),
+    heard: (link) => cable.heard(link),
+    close: async () => {
+      process.signal('SIGKILL');
+      await process.exited;
+      cable.close();
+    },
+  };
+}

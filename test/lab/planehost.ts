@@ -1,0 +1,116 @@
+/**
+ * Holds a bpf plane inside a network namespace for a test outside: calls come in over Node's IPC
+ * channel, results go back. The plane runs in a worker thread with `--worker`, as in the speaker.
+ *
+ *   ip netns exec NAMESPACE node test/lab/planehost.ts [--worker] tcx|clsact|auto|dry
+ *
+ * `dry` attaches nothing: `ask` runs the program on a frame (BPF_PROG_TEST_RUN) and returns the
+ * verdict and the answer. `keepRenewing` renews for 300 ms every 50 ms until the process stops.
+ */
+import { Worker, isMainThread, parentPort } from 'node:worker_threads';
+import { monotonic } from '../../lib/io/clock.ts';
+import type { DataPlane } from '../../speaker/dataplane.ts';
+import { openBpfPlane } from '../../speaker/io/bpf.ts';
+import { TestRunner } from '../../speaker/io/bpfcall.ts';
+import type { AttachMode } from '../../speaker/io/hook.ts';
+import { openResponder } from '../../speaker/io/responder.ts';
+import { VipTable } from '../../speaker/io/viptable.ts';
+import { VERDICTS } from '../../speaker/respond.ts';
+import type { Verdict } from '../../speaker/respond.ts';
+
+/** A call of the plane's method `name`, or of one of the extras below. */
+export interface PlaneCall {
+  readonly id: number;
+  readonly name: string;
+  readonly args: readonly unknown[];
+}
+
+export interface PlaneAnswer {
+  readonly id: number;
+  readonly value: unknown;
+}
+
+/** What `ask` of a dry host returns. */
+export interface DryRun {
+  readonly verdict: Verdict;
+  readonly reply: Uint8Array | undefined;
+}
+
+type Callable = Readonly<Record<string, (...args: never[]) => unknown>>;
+
+const TC_ACT_REDIRECT = 7;
+const MOST_BYTES = 2048;
+
+function extras(plane: DataPlane): Callable {
+  const renew = (): void => {
+    plane.renew(monotonic() + 300);
+  };
+  return {
+    keepRenewing() {
+      renew();
+      setInterval(renew, 50);
+    },
+  };
+}
+
+/** The program and its maps, without a link. */
+function openDry(): Callable {
+  const opened = openResponder();
+  if (!opened.ok) throw new Error(opened.error);
+  const responder = opened.value;
+  const table = new VipTable(responder);
+  const runner = new TestRunner(responder.native);
+  const out = new Uint8Array(MOST_BYTES);
+  return {
+    attach: (link: Parameters<DataPlane['attach']>[0]) => table.putLink(link),
+    apply: ({ put }: Parameters<DataPlane['apply']>[0]) => {
+      for (const [key, one] of put) {
+        const done = table.put(key, one);
+        if (!done.ok) return done;
+      }
+      return { ok: true, value: undefined };
+    },
+    renew: (until: number) => {
+      responder.lease[0] = BigInt(Math.round(until * 1e6));
+    },
+    ask: (ifindex: number, frame: Uint8Array): DryRun => {
+      const before = responder.verdicts.slice();
+      const { failed, returned, length } = runner.run(responder.program, frame, { ifindex, out });
+      if (failed < 0) throw new Error(`test run failed: ${failed}`);
+      const verdict = VERDICTS.find((_, n) => responder.verdicts[n] !== before[n]) ?? 'other';
+      if ((verdict === 'answered') !== (returned === TC_ACT_REDIRECT)) {
+        throw new Error(`${verdict}, but the program returned ${returned}`);
+      }
+      return { verdict, reply: verdict === 'answered' ? out.slice(0, length) : undefined };
+    },
+  };
+}
+
+function open(mode: string): Callable {
+  if (mode === 'dry') return openDry();
+  const plane = openBpfPlane({ attach: mode as AttachMode });
+  if (!plane.ok) throw new Error(plane.error);
+  return { ...(plane.value as unknown as Callable), ...extras(plane.value) };
+}
+
+function serve(mode: string, reply: (answer: PlaneAnswer) => void): (call: PlaneCall) => void {
+  const plane = open(mode);
+  return ({ id, name, args }) => reply({ id, value: plane[name]?.(...(args as never[])) });
+}
+
+const mode = process.argv.at(-1) ?? '';
+const toParent = (answer: PlaneAnswer): void => {
+  process.send?.(answer);
+};
+if (isMainThread && process.argv.includes('--worker')) {
+  const worker = new Worker(import.meta.filename, { argv: [mode] });
+  process.on('message', (call) => worker.postMessage(call));
+  worker.on('message', toParent);
+} else if (isMainThread) {
+  process.on('message', serve(mode, toParent));
+} else {
+  parentPort?.on(
+    'message',
+    serve(mode, (answer) => parentPort?.postMessage(answer)),
+  );
+}
