@@ -1,0 +1,242 @@
+/**
+ * The port `Kube` on a directory of manifests: reads and watches files, writes status files. What
+ * is believed is decided in `directory.ts`; the layout is docs/decisions/0003.
+ *
+ * Reads are synchronous on purpose: between reading a file and deciding on it nothing else runs,
+ * so a watcher never gets an older object after a newer one. Directories are small, and the thread
+ * that answers the network is another one.
+ *
+ * Several processes may open the same directory; each object's status has one writer. Two writers
+ * are told from each other by the version, up to the moment between its check and the rename.
+ */
+import {
+  accessSync,
+  appendFileSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { Alarm, monotonic } from '../../lib/io/clock.ts';
+import { err, ok } from '../../lib/result.ts';
+import type { Result } from '../../lib/result.ts';
+import type { AbortSignalLike } from '../../lib/signal.ts';
+import { Directory } from '../directory.ts';
+import type { DirectoryInput } from '../directory.ts';
+import type { Kube, KubeEvent, KubeFailure, Resource, StatusUpdate, WatchEvent } from '../kube.ts';
+import type { Validate } from '../manifest.ts';
+import type { KubeObject } from '../objects.ts';
+import { overlayName, withChanges, writeOverlay } from '../overlay.ts';
+import { Folder } from './folder.ts';
+import { writeAtomically } from './replace.ts';
+
+export interface FilesOptions {
+  readonly validate: Validate;
+  /** Remove the status of objects that are gone: for the one program that writes statuses. */
+  readonly collect: boolean;
+}
+
+interface Watcher {
+  readonly resource: Resource;
+  readonly sink: (event: WatchEvent) => void;
+  readonly signal: AbortSignalLike;
+}
+
+/** The events' file is set aside (one generation) when it is larger. */
+const EVENTS_LIMIT = 1 << 20;
+
+/** The error is one sentence: what is wrong with the directory and what to do. */
+export function openFiles(directory: string, options: FilesOptions): Result<Files, string> {
+  try {
+    if (!statSync(directory).isDirectory()) {
+      return err(`"${directory}" is not a directory: give a directory of manifests`);
+    }
+    accessSync(directory, constants.R_OK | constants.X_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') {
+      return err(`directory "${directory}" does not exist: create it or give another one`);
+    }
+    return err(`directory "${directory}" cannot be read (${code}): check its permissions`);
+  }
+  return ok(new Files(directory, options));
+}
+
+export class Files implements Kube {
+  readonly #path: string;
+  readonly #collect: boolean;
+  readonly #directory: Directory;
+  readonly #manifests: Folder;
+  readonly #status: Folder;
+  readonly #alarm: Alarm;
+  #watchers: readonly Watcher[] = [];
+  #deliveries: (() => void)[] = [];
+
+  constructor(path: string, options: FilesOptions) {
+    this.#path = path;
+    this.#collect = options.collect;
+    this.#directory = new Directory((name) => join(path, name), options.validate);
+    this.#alarm = new Alarm(() => {
+      this.#directory.tick(monotonic());
+      this.#settle();
+    });
+    const scan = (): void => this.#feed([...this.#manifests.changes(), ...this.#status.changes()]);
+    this.#manifests = new Folder(
+      {
+        path,
+        optional: false,
+        wanted: isManifest,
+        label: (name) => name,
+        input: (name, text) => ({ type: 'file', name, text }),
+      },
+      scan,
+    );
+    this.#status = new Folder(
+      {
+        path: join(path, 'status'),
+        optional: true,
+        wanted: (name) => name.endsWith('.yaml') && !name.startsWith('.'),
+        label: (name) => join('status', name),
+        input: (name, text) => ({ type: 'overlay', name, text }),
+      },
+      scan,
+    );
+    // Made now, so that it can be watched; where that is not allowed, the rescan finds it later.
+    this.#inStatus(() => undefined);
+    scan();
+    this.#feed([{ type: 'begun' }]);
+  }
+
+  watch(resource: Resource, sink: (event: WatchEvent) => void, signal: AbortSignalLike): void {
+    const watcher = { resource, sink, signal };
+    this.#watchers = [...this.#watchers, watcher];
+    signal.addEventListener('abort', () => {
+      this.#watchers = this.#watchers.filter((other) => other !== watcher);
+    });
+    for (const object of this.#directory.objects(resource)) {
+      this.#deliver(watcher, { type: 'put', object });
+    }
+    for (const { resource: _, ...problem } of this.#directory.problems(resource)) {
+      this.#deliver(watcher, { type: 'problem', problem });
+    }
+    this.#deliver(watcher, { type: 'synced' });
+  }
+
+  updateStatus(update: StatusUpdate): Promise<Result<KubeObject, KubeFailure>> {
+    return Promise.resolve(this.#update(update));
+  }
+
+  #update(update: StatusUpdate): Result<KubeObject, KubeFailure> {
+    const { resource, key, status, annotations = {} } = update;
+    const name = overlayName(resource, key);
+    const what = `${resource.kind} ${key}`;
+    // Another process may have written since the last look.
+    this.#feed(this.#status.look(name));
+    const current = this.#directory.object(resource, key);
+    const manifest = this.#directory.manifest(resource, key);
+    if (current === undefined || manifest === undefined) {
+      return err({ kind: 'not-found', message: `${what} does not exist` });
+    }
+    if (current.metadata.resourceVersion !== update.resourceVersion) {
+      return err({ kind: 'conflict', message: `${what} was changed since it was read` });
+    }
+    const before = this.#directory.overlay(resource, key);
+    const overlay = withChanges(before, status, annotations, manifest.object);
+    const text = writeOverlay(resource, key, overlay);
+    const written = this.#inStatus((folder) => writeAtomically(join(folder, name), text));
+    if (!written.ok) return written;
+    this.#feed([{ type: 'overlay', name, text }]);
+    return ok(this.#directory.object(resource, key) ?? current);
+  }
+
+  record(event: KubeEvent): Promise<Result<void, KubeFailure>> {
+    const { resource, key, type, reason, message } = event;
+    const time = new Date().toISOString();
+    const line = JSON.stringify({ time, kind: resource.kind, object: key, type, reason, message });
+    const written = this.#inStatus((folder) => {
+      const file = join(folder, 'events.jsonl');
+      if (existsSync(file) && statSync(file).size > EVENTS_LIMIT) renameSync(file, `${file}.1`);
+      appendFileSync(file, `${line}\n`);
+    });
+    return Promise.resolve(written);
+  }
+
+  place(resource: Resource, key: string, path: string): string {
+    const manifest = this.#directory.manifest(resource, key);
+    return manifest?.place(path) ?? `${resource.kind} ${key}`;
+  }
+
+  /** Stops watching; nothing is delivered any more. */
+  close(): void {
+    this.#watchers = [];
+    this.#alarm.set(undefined);
+    this.#manifests.close();
+    this.#status.close();
+  }
+
+  #feed(inputs: readonly DirectoryInput[]): void {
+    if (inputs.length > 0) this.#directory.handle(inputs, monotonic());
+    this.#settle();
+  }
+
+  #settle(): void {
+    const directory = this.#directory;
+    for (let out = directory.poll(); out !== undefined; out = directory.poll()) {
+      if (out.type === 'orphan') {
+        if (this.#collect) this.#removeOverlay(out.name);
+        continue;
+      }
+      const { resource, event } = out;
+      for (const watcher of this.#watchers) {
+        if (resource === undefined || resource.kind === watcher.resource.kind) {
+          this.#deliver(watcher, event);
+        }
+      }
+    }
+    this.#alarm.set(directory.deadline());
+  }
+
+  /** Never from within a caller's own turn: a sink may call back. */
+  #deliver(watcher: Watcher, event: WatchEvent): void {
+    if (this.#deliveries.length === 0) {
+      queueMicrotask(() => {
+        const deliveries = this.#deliveries;
+        this.#deliveries = [];
+        for (const each of deliveries) each();
+      });
+    }
+    this.#deliveries.push(() => {
+      if (this.#watchers.includes(watcher)) watcher.sink(event);
+    });
+  }
+
+  #removeOverlay(name: string): void {
+    const removed = this.#inStatus((folder) => rmSync(join(folder, name), { force: true }));
+    if (removed.ok)
+      this.#directory.handle([{ type: 'overlay', name, text: undefined }], monotonic());
+  }
+
+  #inStatus(act: (folder: string) => void): Result<void, KubeFailure> {
+    const folder = join(this.#path, 'status');
+    try {
+      mkdirSync(folder, { recursive: true });
+      act(folder);
+      return ok(undefined);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      const denied = code === 'EACCES' || code === 'EROFS' || code === 'EPERM';
+      return err({
+        kind: denied ? 'forbidden' : 'unavailable',
+        message: `cannot write in "${folder}" (${code ?? message}): check space and permissions`,
+      });
+    }
+  }
+}
+
+/** Not hidden ones: editors and mounted ConfigMaps keep their own files there. */
+function isManifest(name: string): boolean {
+  return /^[^.].*\.(ya?ml|json)$/i.test(name);
+}

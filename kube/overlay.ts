@@ -1,0 +1,80 @@
+/**
+ * What the programs write about an object that a user wrote: its status and their annotations, in
+ * a file of their own (`status/<kind>.<namespace>.<name>.yaml`), laid over the object when read.
+ */
+import type { Resource } from './kube.ts';
+import type { KubeObject } from './objects.ts';
+import { readYaml, writeYaml } from './yaml.ts';
+
+export interface Overlay {
+  /** undefined: the manifest's own status, if any, is in force. */
+  readonly status: unknown;
+  /** null hides an annotation of the manifest. */
+  readonly annotations: Readonly<Record<string, string | null>>;
+}
+
+export const NO_OVERLAY: Overlay = { status: undefined, annotations: {} };
+
+/** Unambiguous: names and namespaces have no `/`, namespaces no `.`, and kinds are few. */
+export function overlayName(resource: Resource, key: string): string {
+  return `${resource.kind.toLowerCase()}.${key.replace('/', '.')}.yaml`;
+}
+
+/** undefined: the text is not what `writeOverlay` writes. */
+export function readOverlay(text: string): Overlay | undefined {
+  const { documents, faults } = readYaml(text);
+  const value = documents[0]?.value;
+  if (faults.length > 0 || typeof value !== 'object' || value === null) return undefined;
+  const { status, metadata } = value as { status?: unknown; metadata?: unknown };
+  const annotations = (metadata as { annotations?: unknown } | undefined)?.annotations ?? {};
+  if (typeof annotations !== 'object' || (status !== undefined && typeof status !== 'object')) {
+    return undefined;
+  }
+  return { status, annotations: annotations as Overlay['annotations'] };
+}
+
+export function writeOverlay(resource: Resource, key: string, overlay: Overlay): string {
+  const slash = key.indexOf('/');
+  const namespace = slash < 0 ? {} : { namespace: key.slice(0, slash) };
+  const annotations =
+    Object.keys(overlay.annotations).length === 0 ? {} : { annotations: overlay.annotations };
+  return writeYaml({
+    apiVersion: resource.apiVersion,
+    kind: resource.kind,
+    metadata: { ...namespace, name: key.slice(slash + 1), ...annotations },
+    status: overlay.status,
+  });
+}
+
+/** Annotations to set; undefined removes one, also one that the manifest itself has. */
+export function withChanges(
+  overlay: Overlay,
+  status: unknown,
+  changes: Readonly<Record<string, string | undefined>>,
+  manifest: KubeObject,
+): Overlay {
+  const annotations = { ...overlay.annotations };
+  for (const [key, value] of Object.entries(changes)) {
+    if (value !== undefined) annotations[key] = value;
+    else if (Object.hasOwn(manifest.metadata.annotations ?? {}, key)) annotations[key] = null;
+    else delete annotations[key];
+  }
+  return { status, annotations };
+}
+
+/** The object as everybody sees it. */
+export function merged(manifest: KubeObject, overlay: Overlay, version: string): KubeObject {
+  const annotations: Record<string, string> = { ...manifest.metadata.annotations };
+  for (const [key, value] of Object.entries(overlay.annotations)) {
+    if (value === null) delete annotations[key];
+    else annotations[key] = value;
+  }
+  const metadata = { ...manifest.metadata, resourceVersion: version };
+  const object: KubeObject = {
+    ...manifest,
+    metadata: Object.keys(annotations).length === 0 ? metadata : { ...metadata, annotations },
+  };
+  return overlay.status === undefined
+    ? object
+    : ({ ...object, status: overlay.status } as KubeObject);
+}

@@ -1,0 +1,246 @@
+/**
+ * What every implementation of the port `Kube` must do, as one suite. An implementation brings a
+ * `World`: a way to be the user who creates and deletes objects. No test waits for time, only for
+ * events.
+ */
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { IP_ADDRESS_POOL, SERVICE } from '../../kube/kube.ts';
+import type { Kube, Resource, WatchEvent } from '../../kube/kube.ts';
+import { keyOf } from '../../kube/objects.ts';
+import type { KubeObject, Service } from '../../kube/objects.ts';
+
+export interface World {
+  readonly kube: Kube;
+  /** Creates or replaces what a user writes; status is not his. */
+  put(object: KubeObject): Promise<void>;
+  remove(resource: Resource, key: string): Promise<void>;
+  /** A second client of the same source, as another process would be. */
+  second(): Promise<Kube>;
+  close(): Promise<void>;
+}
+
+/** A watch whose events can be waited for. */
+export class Watching {
+  readonly events: WatchEvent[] = [];
+  readonly #controller = new AbortController();
+  #waiting: (() => void)[] = [];
+
+  constructor(kube: Kube, resource: Resource) {
+    kube.watch(
+      resource,
+      (event) => {
+        this.events.push(event);
+        const waiting = this.#waiting;
+        this.#waiting = [];
+        for (const wake of waiting) wake();
+      },
+      this.#controller.signal,
+    );
+  }
+
+  /** The first event after `from` that fits; waits for it if need be. */
+  async until(fits: (event: WatchEvent) => boolean, from = 0): Promise<WatchEvent> {
+    for (;;) {
+      const found = this.events.slice(from).find(fits);
+      if (found !== undefined) return found;
+      await new Promise<void>((wake) => {
+        this.#waiting.push(wake);
+      });
+    }
+  }
+
+  async put(key: string, fits: (object: Service) => boolean = () => true): Promise<Service> {
+    const event = await this.until(
+      (each) => each.type === 'put' && keyOf(each.object) === key && fits(each.object as Service),
+    );
+    if (event.type !== 'put') throw new Error('not a put');
+    return event.object as Service;
+  }
+
+  synced(): Promise<WatchEvent> {
+    return this.until((event) => event.type === 'synced');
+  }
+
+  stop(): void {
+    this.#controller.abort();
+  }
+}
+
+export function service(name: string, port = 80, annotations?: Record<string, string>): Service {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, namespace: 'default', ...(annotations === undefined ? {} : { annotations }) },
+    spec: { type: 'LoadBalancer', ports: [{ port }] },
+  };
+}
+
+const STATUS = { loadBalancer: { ingress: [{ ip: '192.0.2.1', ipMode: 'VIP' }] } };
+
+export function kubeContract(name: string, open: () => Promise<World>): void {
+  describe(`Kube on ${name}`, () => {
+    let world: World;
+    beforeEach(async () => {
+      world = await open();
+    });
+    afterEach(() => world.close());
+
+    const versionOf = (object: KubeObject): string => object.metadata.resourceVersion ?? '';
+
+    const write = async (object: Service, kube = world.kube) => {
+      const { metadata } = object;
+      return kube.updateStatus({
+        resource: SERVICE,
+        key: keyOf(object),
+        resourceVersion: metadata.resourceVersion ?? '',
+        status: STATUS,
+        annotations: { 'example.org/mine': 'yes', 'example.org/gone': undefined },
+      });
+    };
+
+    test('a watch begins with what is there, then says synced', async () => {
+      await world.put(service('a'));
+      await world.put(service('b'));
+      const all = new Watching(await world.second(), SERVICE);
+      await all.synced();
+      const kinds = all.events.map((event) => event.type);
+      expect(kinds).toEqual(['put', 'put', 'synced']);
+    });
+
+    test('an empty kind is synced too', async () => {
+      const pools = new Watching(world.kube, IP_ADDRESS_POOL);
+      await pools.synced();
+      expect(pools.events).toHaveLength(1);
+    });
+
+    test('creation, change and deletion arrive, with a new version each', async () => {
+      const watching = new Watching(world.kube, SERVICE);
+      await watching.synced();
+      await world.put(service('a', 80));
+      const first = await watching.put('default/a');
+      await world.put(service('a', 81));
+      const second = await watching.put('default/a', ({ spec }) => spec.ports?.[0]?.port === 81);
+      expect(versionOf(second)).not.toBe(versionOf(first));
+      await world.remove(SERVICE, 'default/a');
+      await watching.until((event) => event.type === 'delete' && event.key === 'default/a');
+    });
+
+    test('a watch sees only its kind', async () => {
+      const pools = new Watching(world.kube, IP_ADDRESS_POOL);
+      const services = new Watching(world.kube, SERVICE);
+      await world.put(service('a'));
+      await services.put('default/a');
+      expect(pools.events.filter((event) => event.type === 'put')).toEqual([]);
+    });
+
+    test('status and annotations are written; everything else stays', async () => {
+      const annotations = { 'example.org/gone': 'x', 'example.org/theirs': 'y' };
+      await world.put(service('a', 80, annotations));
+      const watching = new Watching(world.kube, SERVICE);
+      const before = await watching.put('default/a');
+      const written = await write(before);
+      expect(written.ok && written.value.metadata.annotations).toEqual({
+        'example.org/theirs': 'y',
+        'example.org/mine': 'yes',
+      });
+      const after = await watching.put('default/a', ({ status }) => status !== undefined);
+      expect(after.status?.loadBalancer).toEqual(STATUS.loadBalancer);
+      expect(after.spec.ports?.[0]?.port).toBe(80);
+      expect(versionOf(after)).not.toBe(versionOf(before));
+    });
+
+    test('other clients see what was written, also ones that come later', async () => {
+      await world.put(service('a'));
+      const other = new Watching(await world.second(), SERVICE);
+      await other.synced();
+      const watching = new Watching(world.kube, SERVICE);
+      await write(await watching.put('default/a'));
+      await other.put('default/a', ({ status }) => status?.loadBalancer !== undefined);
+      const late = new Watching(await world.second(), SERVICE);
+      const seen = await late.put('default/a');
+      expect(seen.status?.loadBalancer).toEqual(STATUS.loadBalancer);
+    });
+
+    test('a decision on an old version is a conflict, and writes nothing', async () => {
+      await world.put(service('a'));
+      const watching = new Watching(world.kube, SERVICE);
+      const old = await watching.put('default/a');
+      expect((await write(old)).ok).toBe(true);
+      const again = await write(old);
+      expect(again.ok ? '' : again.error.kind).toBe('conflict');
+      const elsewhere = await write(old, await world.second());
+      expect(elsewhere.ok ? '' : elsewhere.error.kind).toBe('conflict');
+    });
+
+    test('two clients that decided on the same version: one of them learns of the other', async () => {
+      await world.put(service('a'));
+      const second = await world.second();
+      const [one, two] = [new Watching(world.kube, SERVICE), new Watching(second, SERVICE)];
+      const [mine, theirs] = [await one.put('default/a'), await two.put('default/a')];
+      const results = [await write(mine), await write(theirs, second)];
+      expect(results.map((result) => result.ok)).toEqual([true, false]);
+    });
+
+    test('what does not exist cannot be updated', async () => {
+      const result = await write(service('nobody'));
+      expect(result.ok ? '' : result.error.kind).toBe('not-found');
+    });
+
+    test('status goes with its object', async () => {
+      await world.put(service('a'));
+      const watching = new Watching(world.kube, SERVICE);
+      await write(await watching.put('default/a'));
+      await world.remove(SERVICE, 'default/a');
+      await watching.until((event) => event.type === 'delete');
+      const from = watching.events.length;
+      await world.put(service('a'));
+      const born = await watching.until((event) => event.type === 'put', from);
+      expect(born.type === 'put' && (born.object as Service).status?.loadBalancer?.ingress).toBe(
+        undefined,
+      );
+    });
+
+    test('nothing is delivered after the end of a watch', async () => {
+      const ended = new Watching(world.kube, SERVICE);
+      const watching = new Watching(world.kube, SERVICE);
+      await ended.synced();
+      ended.stop();
+      await world.put(service('a'));
+      await watching.put('default/a');
+      expect(ended.events).toHaveLength(1);
+    });
+
+    test('a sink may write at once', async () => {
+      await world.put(service('a'));
+      const done = new Promise<boolean>((resolve) => {
+        world.kube.watch(
+          SERVICE,
+          (event) => {
+            if (event.type !== 'put' || (event.object as Service).status !== undefined) return;
+            void write(event.object as Service).then((result) => resolve(result.ok));
+          },
+          new AbortController().signal,
+        );
+      });
+      expect(await done).toBe(true);
+    });
+
+    test('events are recorded', async () => {
+      const recorded = await world.kube.record({
+        resource: SERVICE,
+        key: 'default/a',
+        type: 'Normal',
+        reason: 'IPAllocated',
+        message: 'Assigned IP ["192.0.2.1"]',
+      });
+      expect(recorded.ok).toBe(true);
+    });
+
+    test('place leads a person to the object', async () => {
+      await world.put(service('a'));
+      await new Watching(world.kube, SERVICE).put('default/a');
+      expect(world.kube.place(SERVICE, 'default/a', 'spec.ports[0].port')).toMatch(/a/);
+      expect(world.kube.place(SERVICE, 'default/nobody', '')).toMatch('default/nobody');
+    });
+  });
+}
