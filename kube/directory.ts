@@ -104,6 +104,7 @@ export class Directory implements Machine<readonly DirectoryInput[], DirectoryOu
         break;
       case 'begun':
         this.#begun = true;
+        this.#dirty = true;
         break;
     }
   }

@@ -76,7 +76,8 @@ interface Item {
 
 function itemsOf(document: YamlDocument): readonly Item[] {
   const value = withoutNulls(document.value);
-  const { apiVersion, kind, items } = (value ?? {}) as Record<string, unknown>;
+  if (value === null) return [];
+  const { apiVersion, kind, items } = value as Record<string, unknown>;
   if (apiVersion !== 'v1' || kind !== 'List' || !Array.isArray(items)) {
     return [{ prefix: [], value }];
   }

@@ -23,6 +23,7 @@ import { join } from 'node:path';
 import { Alarm, monotonic } from '../../lib/io/clock.ts';
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
+import type { Millis } from '../../lib/time.ts';
 import type { AbortSignalLike } from '../../lib/signal.ts';
 import { Directory } from '../directory.ts';
 import type { DirectoryInput } from '../directory.ts';
@@ -37,6 +38,8 @@ export interface FilesOptions {
   readonly validate: Validate;
   /** Remove the status of objects that are gone: for the one program that writes statuses. */
   readonly collect: boolean;
+  /** How often everything is looked at again, whether or not a change was heard of. */
+  readonly rescan?: Millis;
 }
 
 interface Watcher {
@@ -44,6 +47,8 @@ interface Watcher {
   readonly sink: (event: WatchEvent) => void;
   readonly signal: AbortSignalLike;
 }
+
+const RESCAN: Millis = 2000;
 
 /** The events' file is set aside (one generation) when it is larger. */
 const EVENTS_LIMIT = 1 << 20;
@@ -83,10 +88,12 @@ export class Files implements Kube {
       this.#directory.tick(monotonic());
       this.#settle();
     });
+    const rescan = options.rescan ?? RESCAN;
     const scan = (): void => this.#feed([...this.#manifests.changes(), ...this.#status.changes()]);
     this.#manifests = new Folder(
       {
         path,
+        rescan,
         optional: false,
         wanted: isManifest,
         label: (name) => name,
@@ -97,6 +104,7 @@ export class Files implements Kube {
     this.#status = new Folder(
       {
         path: join(path, 'status'),
+        rescan,
         optional: true,
         wanted: (name) => name.endsWith('.yaml') && !name.startsWith('.'),
         label: (name) => join('status', name),

@@ -6,14 +6,16 @@
 import { readFileSync, readdirSync, statSync, watch } from 'node:fs';
 import type { FSWatcher } from 'node:fs';
 import { join } from 'node:path';
+import type { Millis } from '../../lib/time.ts';
 import type { DirectoryInput } from '../directory.ts';
 
 /** One save makes several events. */
-const DEBOUNCE = 5;
-const RESCAN = 2000;
+const DEBOUNCE: Millis = 5;
 
 export interface FolderKind {
   readonly path: string;
+  /** How often everything is looked at again. */
+  readonly rescan: Millis;
   /** Whether a folder that is not there counts as an empty one. */
   readonly optional: boolean;
   wanted(name: string): boolean;
@@ -42,7 +44,7 @@ export class Folder {
     this.#rescan = setInterval(() => {
       this.#all = true;
       this.#changed();
-    }, RESCAN);
+    }, kind.rescan);
     this.#rescan.unref();
   }
 
