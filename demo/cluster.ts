@@ -141,7 +141,7 @@ async function ready(program: Program, namespace: Namespace, port: number): Prom
     return answer?.status === 200;
   };
   try {
-    await program.until(look, 10_000, 'it is ready');
+    await program.until(look, 10_000, 'it is ready', 50);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new LabFailure(`${why}\n  ${url} said: ${last}`);

@@ -109,6 +109,7 @@ export class Program implements Guest {
     look: () => Promise<T | undefined | false> | T | undefined | false,
     withinMs: number,
     what: string,
+    everyMs = 10,
   ): Promise<T> {
     const orDead = async (): Promise<T | undefined | false> => {
       const seen = await look();
@@ -121,7 +122,7 @@ export class Program implements Guest {
       return undefined;
     };
     const lastSeen = (): string => this.tail();
-    return until(orDead, { withinMs, what: `${this.name}: ${what}`, lastSeen });
+    return until(orDead, { withinMs, what: `${this.name}: ${what}`, everyMs, lastSeen });
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -11,6 +11,8 @@ export interface Deadline {
   readonly withinMs: number;
   /** Completes "waited N ms for …". */
   readonly what: string;
+  /** How often to look; 10 ms unless a look costs a process. */
+  readonly everyMs?: number;
   /** What a person needs to see when it did not happen. */
   readonly lastSeen?: () => string;
 }
@@ -27,7 +29,7 @@ export async function until<T>(
     const seen = await look();
     if (seen !== undefined && seen !== false) return seen;
     if (monotonic() >= end) break;
-    await pause(LOOK_EVERY_MS);
+    await pause(deadline.everyMs ?? LOOK_EVERY_MS);
   }
   const last = deadline.lastSeen === undefined ? '' : `\n${deadline.lastSeen()}`;
   throw new LabFailure(`waited ${deadline.withinMs} ms for ${deadline.what}${last}`);
