@@ -11,7 +11,7 @@ import { hold, NOTHING_HELD } from '../config/held.ts';
 import type { Held } from '../config/held.ts';
 import { parse } from '../config/parse.ts';
 import { ENDPOINT_SLICE, IP_ADDRESS_POOL, L2_ADVERTISEMENT, NODE, SERVICE } from '../kube/kube.ts';
-import type { KubeEvent, Resource, WatchEvent } from '../kube/kube.ts';
+import type { KubeEvent, Resource, SourceProblem, WatchEvent } from '../kube/kube.ts';
 import { keyOf } from '../kube/objects.ts';
 import type { EndpointSlice, KubeObject, Node, Service } from '../kube/objects.ts';
 import { diff, isEmpty } from '../lib/diff.ts';
@@ -70,6 +70,8 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
   #reflex: ReflexState | undefined;
   #announced: readonly Announced[] = [];
   #decideAt: Instant | undefined;
+  /** Reported and not solved, by place. */
+  readonly #sourceProblems = new Map<string, string>();
 
   /** `forwarding`: also plan what `--forward` translates. */
   constructor(self: string, forwarding: boolean) {
@@ -127,17 +129,23 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
       case 'synced':
         this.#unsynced.delete(kind);
         break;
-      case 'problem': {
-        const { place, path, message } = event.problem;
-        const where = path === '' ? place : `${place}: ${path}`;
-        this.#note('warn', 'source-problem', `${where}: ${message}`, { place, path });
+      case 'problem':
+        this.#reportSource(event.problem);
         return;
-      }
       case 'solved':
+        if (!this.#sourceProblems.delete(event.place)) return;
         this.#note('info', 'source-solved', `${event.place}: mended`, { place: event.place });
         return;
     }
     this.#decideAt ??= now + SETTLE;
+  }
+
+  /** A file that cannot be read is a problem of every kind that is watched; it is said once. */
+  #reportSource({ place, path, message }: SourceProblem): void {
+    if (this.#sourceProblems.get(place) === message) return;
+    this.#sourceProblems.set(place, message);
+    const where = path === '' ? place : `${place}: ${path}`;
+    this.#note('warn', 'source-problem', `${where}: ${message}`, { place, path });
   }
 
   #follow(state: ReflexState, now: Instant): void {

@@ -3,7 +3,7 @@
  * peer which of its beats was heard last; those acknowledgements are what leases and takeovers
  * are computed from. Layout, big endian:
  *
- *   0  magic 'ARPG'   4  version 1    5  flags (1 ready, 2 leaving)   6  number of acks (16 bits)
+ *   0  magic 'ARPG'   4  version 1    5  flags (1 ready, 2 leaving, 4 asks)   6  number of acks (16 bits)
  *   8  sender id      16 boot id      24 beat number (48 bits)        30 zero
  *   32 acks of 24 bytes: id 8, boot 8, number 6, age in ms 2 (saturating)
  *   .. tag 16: keyed hash over all before it
@@ -40,6 +40,8 @@ export interface Beat {
   readonly ready: boolean;
   /** Stops on purpose and has already fallen silent. */
   readonly leaving: boolean;
+  /** A claim waits for acknowledgements: answer at once, not with the next regular beat. */
+  readonly asks: boolean;
   readonly acks: readonly Ack[];
 }
 
@@ -69,7 +71,7 @@ export function emitBeat(beat: Beat, seal: Seal): Uint8Array {
   const view = new DataView(bytes.buffer);
   view.setUint32(0, MAGIC);
   view.setUint8(4, VERSION);
-  view.setUint8(5, (beat.ready ? 1 : 0) | (beat.leaving ? 2 : 0));
+  view.setUint8(5, (beat.ready ? 1 : 0) | (beat.leaving ? 2 : 0) | (beat.asks ? 4 : 0));
   view.setUint16(6, beat.acks.length);
   putId(view, 8, beat.sender);
   putId(view, 16, beat.boot);
@@ -112,6 +114,7 @@ export function parseBeat(bytes: Uint8Array, seal: Seal): Result<Beat, BeatFault
     number: getNumber(view, 24),
     ready: (flags & 1) !== 0,
     leaving: (flags & 2) !== 0,
+    asks: (flags & 4) !== 0,
     acks,
   });
 }

@@ -93,7 +93,7 @@ export class Membership {
   }
 
   /** Makes the next beat and notes its sending time. */
-  nextBeat(now: Instant, ready: boolean, leaving: boolean): Beat {
+  nextBeat(now: Instant, says: Pick<Beat, 'ready' | 'leaving' | 'asks'>): Beat {
     this.#number += 1;
     this.#sentAt[this.#number % SENT_KEPT] = now;
     const acks: Ack[] = [];
@@ -104,7 +104,7 @@ export class Membership {
         acks.push({ id, boot: candidate.boot, number: candidate.number, ago: Infinity });
       }
     }
-    return { sender: this.#self, boot: this.#boot, number: this.#number, ready, leaving, acks };
+    return { sender: this.#self, boot: this.#boot, number: this.#number, ...says, acks };
   }
 
   hear(beat: Beat, now: Instant): Heard {

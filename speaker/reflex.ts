@@ -48,7 +48,7 @@ export type Phase = 'listening' | 'claiming' | 'serving' | 'stopped';
 
 export interface ReflexState {
   readonly phase: Phase;
-  /** Why the phase changed, in a word: start, lapse, claim, confirmed, stop. */
+  /** Why the phase changed, in a word: start, listened, confirmed, lapse, claim-unheard, stop. */
   readonly cause: string;
   /** Nodes other than this one, by name. */
   readonly peers: ReadonlyMap<string, Standing>;
@@ -198,8 +198,8 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
 
   #hear(beat: Beat, now: Instant): void {
     const heard = this.#membership.hear(beat, now);
-    // Answer a newcomer at once: it cannot count us before we name its boot id.
-    if (heard === 'handshake') this.#urgent(now);
+    // A newcomer cannot count us before we name its boot id; a claim waits for everybody's word.
+    if (heard === 'handshake' || (heard === 'counted' && beat.asks)) this.#urgent(now);
   }
 
   #putLink(link: Link, now: Instant): void {
@@ -239,17 +239,22 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
 
   // --- decisions ----------------------------------------------------------------------------
 
-  /** A lease that ran out is never resumed: the time was slept through, or nobody confirmed. */
+  /**
+   * A lease that ran out is never resumed: the time was slept through, or nobody confirmed. After
+   * a short lapse the view is still good, and a new claim settles in one exchange whether others
+   * have taken over; after a long one it takes listening to know who is there.
+   */
   #lapseIfLate(now: Instant): void {
     if (this.#phase !== 'serving' || now < this.#until) return;
-    this.#listenAgain(now, 'lapse');
+    const brief = now - this.#until < this.#timing.dead;
     this.#out.push({ kind: 'renew', until: 0 });
+    if (brief && this.#membership.mayClaim(now)) this.#claim(now, 'lapse');
+    else this.#listenAgain(now, 'lapse');
   }
 
   #listenAgain(now: Instant, cause: string): void {
     this.#enter('listening', cause);
     this.#listeningSince = now;
-    this.#until = -Infinity;
     this.#urgent(now);
   }
 
@@ -282,19 +287,19 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   }
 
   #advance(now: Instant): void {
-    if (this.#phase === 'listening' && now >= this.#mayClaimAt()) this.#claim(now);
+    if (this.#phase === 'listening' && now >= this.#mayClaimAt()) {
+      if (this.#membership.mayClaim(now)) this.#claim(now, 'listened');
+      else this.#listeningSince += this.#timing.beat; // ask again a beat later
+    }
     if (this.#phase !== 'claiming') return;
     const gaveUp = now - this.#claimedAt > 2 * this.#timing.dead;
     if (gaveUp || !this.#membership.mayClaim(now)) this.#listenAgain(now, 'claim-unheard');
     else if (this.#membership.sent >= this.#claimedWith) this.#serveIfHeard(now);
   }
 
-  #claim(now: Instant): void {
-    if (!this.#membership.mayClaim(now)) {
-      this.#listeningSince += this.#timing.beat; // ask again a beat later
-      return;
-    }
-    this.#enter('claiming', 'claim');
+  #claim(now: Instant, cause: string): void {
+    this.#enter('claiming', cause);
+    this.#until = -Infinity;
     this.#claimedWith = this.#membership.sent + 1;
     this.#claimedAt = now;
     this.#urgent(now);
@@ -332,8 +337,9 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   }
 
   #beat(now: Instant, leaving: boolean): void {
-    const ready = this.#phase === 'claiming' || this.#phase === 'serving';
-    const beat = this.#membership.nextBeat(now, ready, leaving);
+    const asks = this.#phase === 'claiming';
+    const ready = asks || this.#phase === 'serving';
+    const beat = this.#membership.nextBeat(now, { ready, leaving, asks });
     this.#lastBeat = now;
     this.#beatAt = now + this.#timing.beat;
     if (this.#peers.length === 0) return;

@@ -11,9 +11,6 @@ import type { Result } from '../../lib/result.ts';
 import { emitBeat, parseBeat } from '../heartbeat.ts';
 import type { Beat, BeatFault, Seal } from '../heartbeat.ts';
 
-/** MetalLB's memberlist port: open in the firewalls of those who come from there. */
-export const PEER_PORT = 7946;
-
 const TAG_BYTES = 16;
 
 /** HMAC-SHA-256 under the shared secret, cut to 16 bytes (RFC 2104 section 5). */

@@ -22,6 +22,7 @@ const beat: fc.Arbitrary<Beat> = fc.record({
   number,
   ready: fc.boolean(),
   leaving: fc.boolean(),
+  asks: fc.boolean(),
   acks: fc.array(ack, { maxLength: 20 }),
 });
 
@@ -41,6 +42,7 @@ test('the layout on the wire', () => {
       number: 0x010203040506,
       ready: true,
       leaving: false,
+      asks: false,
       acks: [{ id: '1111111111111111', boot: '2222222222222222', number: 3, ago: 258 }],
     },
     { tag: () => new Uint8Array(16).fill(0xee), verify: () => true },
@@ -55,7 +57,15 @@ test('the layout on the wire', () => {
 
 describe('refused', () => {
   const good = emitBeat(
-    { sender: nodeId('a'), boot: nodeId('b'), number: 1, ready: false, leaving: false, acks: [] },
+    {
+      sender: nodeId('a'),
+      boot: nodeId('b'),
+      number: 1,
+      ready: false,
+      leaving: false,
+      asks: false,
+      acks: [],
+    },
     seal,
   );
 

@@ -1,0 +1,62 @@
+/** The speaker's command line. */
+import type { FlagSpec } from '../config/flags.ts';
+
+/** MetalLB's memberlist port: open in the firewalls of those who come from there. */
+export const PEER_PORT = 7946;
+
+export const SPEAKER_FLAGS = {
+  manifests: { kind: 'needed', hint: 'DIR', help: 'directory of manifests to follow' },
+  node: { kind: 'needed', hint: 'NAME', help: 'name of this node, as its Node object has it' },
+  'secret-file': {
+    kind: 'needed',
+    hint: 'FILE',
+    help: 'secret that all speakers share, at least 16 bytes, such as from `openssl rand -hex 32`',
+  },
+  profile: {
+    kind: 'choice',
+    default: 'default',
+    choices: ['fast', 'default', 'vm'],
+    help: 'how soon a silent node counts as dead: 0.2 s, 0.35 s or 2.2 s',
+  },
+  isolation: {
+    kind: 'choice',
+    default: 'keep',
+    choices: ['keep', 'stop'],
+    help: 'whether a node that reaches no majority goes on answering',
+  },
+  forward: {
+    kind: 'choice',
+    default: 'none',
+    choices: ['none', 'nftables'],
+    help: 'who forwards to the endpoints: a kube-proxy (none), or one nftables table',
+  },
+  attach: {
+    kind: 'choice',
+    default: 'auto',
+    choices: ['auto', 'tcx', 'clsact'],
+    help: 'where the BPF responder hooks in; auto tries tcx first',
+  },
+  host: { kind: 'text', default: '127.0.0.1', hint: 'ADDRESS', help: 'where to serve metrics' },
+  port: {
+    kind: 'number',
+    default: 7472,
+    min: 1,
+    max: 65535,
+    hint: 'PORT',
+    help: 'port of /metrics, /healthz and /readyz',
+  },
+  'peer-port': {
+    kind: 'number',
+    default: PEER_PORT,
+    min: 1,
+    max: 65535,
+    hint: 'PORT',
+    help: 'UDP port of the heartbeats, the same on every node',
+  },
+  'log-level': {
+    kind: 'choice',
+    default: 'info',
+    choices: ['debug', 'info', 'warn', 'error'],
+    help: 'least important log lines to write',
+  },
+} as const satisfies FlagSpec;

@@ -1,0 +1,209 @@
+/**
+ * The speaker as a process: opens what the flags name, wires brain, reflex thread, forwarding and
+ * metrics, and sees to an end that leaves nothing behind. Every failure to start is one sentence.
+ *
+ * Order of a stop: the reflex falls silent and says goodbye, the nftables table goes, the process
+ * exits; all of it within a second, or it exits anyway, which is as silent.
+ */
+import { readFileSync } from 'node:fs';
+import type { FlagValues } from '../../config/flags.ts';
+import { validate } from '../../config/schema.ts';
+import { openFiles } from '../../kube/io/files.ts';
+import type { Files } from '../../kube/io/files.ts';
+import type { KubeEvent } from '../../kube/kube.ts';
+import { drive } from '../../lib/drive.ts';
+import type { Driver } from '../../lib/drive.ts';
+import { Alarm, monotonic } from '../../lib/io/clock.ts';
+import { openLog } from '../../lib/io/log.ts';
+import type { Log } from '../../lib/io/log.ts';
+import { serve } from '../../lib/io/metrics.ts';
+import { err, ok } from '../../lib/result.ts';
+import type { Result } from '../../lib/result.ts';
+import { Brain, WATCHED } from '../brain.ts';
+import type { BrainInput, BrainOutput } from '../brain.ts';
+import type { SPEAKER_FLAGS } from '../flags.ts';
+import { speakerMetrics } from './metrics.ts';
+import type { SpeakerMetrics } from './metrics.ts';
+import { Nftables } from './nftables.ts';
+import { ReflexThread } from './reflexthread.ts';
+import type { FromReflex } from './reflexthread.ts';
+
+export type Flags = FlagValues<typeof SPEAKER_FLAGS>;
+
+const LEAST_SECRET_BYTES = 16;
+/** A stop that takes longer than this ends without the rest of its manners. */
+const STOP_LIMIT = 800;
+
+/** Runs until a signal; the promise resolves only with a failure to start. */
+export async function runSpeaker(flags: Flags): Promise<Result<never, string>> {
+  const secret = readSecret(flags['secret-file']);
+  if (!secret.ok) return secret;
+  const files = openFiles(flags.manifests, { validate, collect: false });
+  if (!files.ok) return files;
+  const log = openLog('speaker', flags['log-level']);
+  let forwarding: Nftables | undefined;
+  if (flags.forward === 'nftables') {
+    const opened = Nftables.open(log);
+    if (!opened.ok) return opened;
+    forwarding = opened.value;
+  }
+  const program = new Program(flags, files.value, log, forwarding);
+  return program.run(secret.value);
+}
+
+class Program {
+  readonly #flags: Flags;
+  readonly #files: Files;
+  readonly #log: Log;
+  readonly #forwarding: Nftables | undefined;
+  readonly #brain: Brain;
+  readonly #driver: Driver<BrainInput>;
+  readonly #metrics: SpeakerMetrics;
+  #reflex: ReflexThread | undefined;
+  #counting: ((counters: ReadonlyMap<string, bigint>) => void)[] = [];
+  #fail: (sentence: string) => void = () => {};
+  #started: () => void = () => {};
+  #stopping = false;
+
+  constructor(flags: Flags, files: Files, log: Log, forwarding: Nftables | undefined) {
+    this.#flags = flags;
+    this.#files = files;
+    this.#log = log;
+    this.#forwarding = forwarding;
+    this.#brain = new Brain(flags.node, forwarding !== undefined);
+    const alarm = new Alarm(() => this.#driver.wake());
+    this.#driver = drive(this.#brain, {
+      now: monotonic,
+      wakeAt: (at) => alarm.set(at),
+      act: (output) => this.#act(output),
+    });
+    this.#metrics = speakerMetrics(flags.node, this.#brain, () => this.#count());
+  }
+
+  async run(secret: Uint8Array): Promise<Result<never, string>> {
+    const failed = new Promise<Result<never, string>>((done) => {
+      this.#fail = (sentence) => done(err(sentence));
+    });
+    const started = new Promise<void>((done) => (this.#started = done));
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.#stop());
+    const health = { notReady: () => this.#brain.notReady() };
+    const { host, port } = this.#flags;
+    const server = await serve(this.#metrics.registry, health, host, port);
+    if (!server.ok) return this.#giveUp(server);
+    this.#reflex = this.#startReflex(secret);
+    const first = await Promise.race([failed, started]);
+    if (first !== undefined) return this.#giveUp(first);
+    const watching = new AbortController();
+    for (const resource of WATCHED) {
+      const sink = (event: Extract<BrainInput, { kind: 'watch' }>['event']): void =>
+        this.#driver.put({ kind: 'watch', resource, event });
+      this.#files.watch(resource, sink, watching.signal);
+    }
+    return this.#giveUp(await failed);
+  }
+
+  #startReflex(secret: Uint8Array): ReflexThread {
+    const flags = this.#flags;
+    return new ReflexThread(
+      {
+        node: flags.node,
+        secret,
+        peerPort: flags['peer-port'],
+        profile: flags.profile,
+        isolation: flags.isolation,
+        attach: flags.attach,
+      },
+      (message) => this.#hear(message),
+      (sentence) => this.#fail(sentence),
+    );
+  }
+
+  #hear(message: FromReflex): void {
+    switch (message.kind) {
+      case 'started':
+        this.#log('info', 'started', `answering through the ${message.plane} plane`, {
+          node: this.#flags.node,
+          plane: message.plane,
+        });
+        return this.#started();
+      case 'state':
+        this.#metrics.follow(message.state);
+        return this.#driver.put({ kind: 'reflex', state: message.state });
+      case 'note': {
+        const { level, event, msg, fields } = message.note;
+        return this.#log(level, event, msg, fields);
+      }
+      case 'counters':
+        for (const done of this.#counting.splice(0)) done(message.counters);
+        return undefined;
+      case 'fatal':
+        return this.#fail(message.message);
+      case 'stopped':
+        return this.#exit();
+    }
+  }
+
+  #act(output: BrainOutput): void {
+    switch (output.kind) {
+      case 'peers':
+      case 'orders':
+        return this.#reflex?.post(output);
+      case 'forward':
+        return this.#forwarding?.want(output.forwards);
+      case 'event':
+        void this.#record(output.event);
+        return undefined;
+      case 'note':
+        return this.#log(output.note.level, output.note.event, output.note.msg, output.note.fields);
+    }
+  }
+
+  async #record(event: KubeEvent): Promise<void> {
+    const recorded = await this.#files.record(event);
+    if (!recorded.ok) this.#log('warn', 'event-lost', recorded.error.message);
+  }
+
+  #count(): Promise<ReadonlyMap<string, bigint>> {
+    return new Promise((done) => {
+      this.#counting.push(done);
+      if (this.#counting.length === 1) this.#reflex?.post({ kind: 'count' });
+    });
+  }
+
+  #stop(): void {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#log('info', 'stopping', 'silent from now on', { node: this.#flags.node });
+    setTimeout(() => this.#exit(), STOP_LIMIT);
+    if (this.#reflex === undefined) this.#exit();
+    else this.#reflex.post({ kind: 'stop' });
+  }
+
+  #exit(): never {
+    this.#reflex?.release();
+    const removed = this.#forwarding?.remove();
+    if (removed?.ok === false) this.#log('error', 'forwarding-left', removed.error);
+    process.exit(0);
+  }
+
+  #giveUp<T extends Result<never, string>>(failure: T): T {
+    this.#reflex?.release();
+    this.#forwarding?.remove();
+    return failure;
+  }
+}
+
+function readSecret(file: string): Result<Uint8Array, string> {
+  try {
+    // A trailing newline is an editor's, not part of the secret.
+    const secret = Buffer.from(readFileSync(file, 'utf8').trimEnd());
+    if (secret.length >= LEAST_SECRET_BYTES) return ok(new Uint8Array(secret));
+    return err(
+      `--secret-file "${file}" holds ${secret.length} bytes: it needs at least ` +
+        `${LEAST_SECRET_BYTES}, such as from "openssl rand -hex 32"`,
+    );
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return err(`cannot read --secret-file "${file}" (${code}): give a file that exists`);
+  }
+}
