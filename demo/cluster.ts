@@ -31,8 +31,8 @@ export class Cluster {
   readonly segment: Segment;
   readonly manifests: string;
   readonly logs: string;
+  readonly secretFile: string;
   readonly #lab: Lab;
-  readonly #secret: string;
   readonly #keep: boolean;
   readonly #programs = new Map<string, Program>();
 
@@ -41,11 +41,11 @@ export class Cluster {
     this.#keep = options.keep;
     this.manifests = join(options.directory, 'manifests');
     this.logs = join(options.directory, 'log');
-    this.#secret = join(options.directory, 'secret');
+    this.secretFile = join(options.directory, 'secret');
     cpSync(join(import.meta.dirname, 'manifests'), this.manifests, { recursive: true });
     mkdirSync(this.logs);
     // The key that authenticates heartbeats; whoever reads it can take over addresses.
-    writeFileSync(this.#secret, randomBytes(32).toString('hex'), { mode: 0o600 });
+    writeFileSync(this.secretFile, randomBytes(32).toString('hex'), { mode: 0o600 });
     this.segment = new Segment(lab);
   }
 
@@ -70,7 +70,7 @@ export class Cluster {
       const flags = {
         manifests: this.manifests,
         node: name,
-        'secret-file': this.#secret,
+        'secret-file': this.secretFile,
         forward: 'nftables',
         port: SPEAKER_PORT,
         host: LOOPBACK,
@@ -82,6 +82,13 @@ export class Cluster {
     await Promise.all(
       speakers.map(({ node, program }) => ready(program, node.namespace, SPEAKER_PORT)),
     );
+  }
+
+  /** `controller`, `speaker-node1`, `backend-node1`: the one started last. */
+  program(name: string): Program {
+    const program = this.#programs.get(name);
+    if (program === undefined) throw new Error(`no program ${name} was started`);
+    return program;
   }
 
   /** Cable out, every process killed without a chance to say good-bye. Says when it began. */

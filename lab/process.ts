@@ -8,7 +8,7 @@
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monotonic } from '../lib/io/clock.ts';
 import type { Instant } from '../lib/time.ts';
@@ -45,13 +45,21 @@ export class Program implements Guest {
   readonly logFile: string;
   readonly #errorFile: string;
   readonly #child: ChildProcess;
+  /** A program started again appends to its predecessor's log; this is where its own begins. */
+  readonly #begin: readonly [number, number];
   #exit: Exit | undefined;
 
-  private constructor(options: ProgramOptions, child: ChildProcess, files: [string, string]) {
+  private constructor(
+    options: ProgramOptions,
+    child: ChildProcess,
+    files: readonly [string, string],
+    sizes: readonly [number, number],
+  ) {
     this.name = options.name;
     this.pid = child.pid ?? 0;
     this.#child = child;
     [this.logFile, this.#errorFile] = files;
+    this.#begin = sizes;
     this.exited = new Promise((done) => {
       child.once('exit', (code, signal) => {
         this.#exit = { code, signal, at: monotonic() };
@@ -61,11 +69,10 @@ export class Program implements Guest {
   }
 
   static start(lab: Lab, options: ProgramOptions): Program {
-    const files: [string, string] = [
-      join(options.directory, `${options.name}.log`),
-      join(options.directory, `${options.name}.err`),
-    ];
+    const file = (ending: string): string => join(options.directory, `${options.name}.${ending}`);
+    const files = [file('log'), file('err')] as const;
     const [out, error] = [openSync(files[0], 'a'), openSync(files[1], 'a')];
+    const sizes = [fstatSync(out).size, fstatSync(error).size] as const;
     const leash = options.keep === true ? [] : ['setpriv', '--pdeathsig', 'KILL', '--'];
     const bare = [...leash, ...options.argv];
     const [program, ...args] = options.namespace?.wrap(bare) ?? bare;
@@ -80,7 +87,7 @@ export class Program implements Guest {
     child.once('error', () => {});
     if (child.pid === undefined) throw new LabFailure(`cannot start ${program ?? ''}`);
     if (options.keep === true) child.unref();
-    const started = new Program(options, child, files);
+    const started = new Program(options, child, files, sizes);
     lab.adopt(started);
     return started;
   }
@@ -91,12 +98,12 @@ export class Program implements Guest {
 
   /** Everything written to standard output so far. */
   log(): string {
-    return readFileSync(this.logFile, 'utf8');
+    return readFileSync(this.logFile).toString('utf8', this.#begin[0]);
   }
 
   /** Everything written to standard error so far. */
   errors(): string {
-    return readFileSync(this.#errorFile, 'utf8');
+    return readFileSync(this.#errorFile).toString('utf8', this.#begin[1]);
   }
 
   /** The first line of the log that satisfies `match`, from the beginning of the log. */

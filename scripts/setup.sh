@@ -63,6 +63,7 @@ if ! command -v "${CC:-cc}" >/dev/null; then
 fi
 need libc6-dev /usr/include/stdio.h
 if [ "$for_tests" = test ]; then
+  need tcpdump tcpdump
   need clang-14 clang-14
   need libbpf-dev /usr/include/bpf/bpf_helpers.h
 fi

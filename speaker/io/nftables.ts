@@ -118,8 +118,8 @@ function run(text: string): Promise<Result<void, string>> {
     let complaint = '';
     child.stderr.setEncoding('utf8').on('data', (some: string) => (complaint += some));
     child.stdin.on('error', () => {});
-    child.once('error', (error: NodeJS.ErrnoException) => done(err(explain(error.code, ''))));
-    child.once('close', (code) => done(code === 0 ? ok(undefined) : err(explain('', complaint))));
+    child.once('error', (error) => done(err(notRun(error))));
+    child.once('close', (code) => done(code === 0 ? ok(undefined) : err(refused(complaint))));
     child.stdin.end(text);
   });
 }
@@ -132,21 +132,20 @@ function runSync(text: string): Result<void, string> {
     timeout: LIMIT_MS,
   });
   if (status === 0) return ok(undefined);
-  return err(explain(error === undefined ? '' : codeOf(error), stderr));
+  return err(error === undefined ? refused(stderr) : notRun(error));
 }
 
-function codeOf(error: NodeJS.ErrnoException): string | undefined {
-  return error.code;
+const INSTEAD = 'or choose --forward=none';
+
+function notRun(error: NodeJS.ErrnoException): string {
+  const why = `cannot run nft (${error.code ?? error.message})`;
+  return `--forward=nftables: ${why}: install the package nftables, ${INSTEAD}`;
 }
 
-function explain(code: string | undefined, complaint: string): string {
-  const instead = 'or choose --forward=none';
-  if (code === 'ENOENT') {
-    return `--forward=nftables needs the program nft: install the package nftables, ${instead}`;
-  }
+function refused(complaint: string): string {
   if (complaint.includes('Operation not permitted')) {
-    return `--forward=nftables needs the capability NET_ADMIN: run as root, ${instead}`;
+    return `--forward=nftables needs the capability NET_ADMIN: run as root, ${INSTEAD}`;
   }
   const first = complaint.split('\n')[0] ?? '';
-  return `nft refused the table (${first || code || 'no answer'}): report it, ${instead}`;
+  return `nft refused the table (${first || 'no answer'}): report it, ${INSTEAD}`;
 }
