@@ -208,7 +208,7 @@ function parseAcknowledgement(
   return {
     kind: 'acknowledged',
     sequence,
-    errno: -words.getInt32(0, true),
+    errno: 0 - words.getInt32(0, true),
     text: sentence === undefined ? '' : text(sentence),
   };
 }

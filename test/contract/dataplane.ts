@@ -7,21 +7,26 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Delta } from '../../lib/diff.ts';
 import type { Result } from '../../lib/result.ts';
 import type { Instant } from '../../lib/time.ts';
-import { arpProbe, arpReply, arpRequest, emitArp, gratuitousRequest } from '../../net/arp.ts';
-import type { ArpFrame } from '../../net/arp.ts';
-import { formatIp, parseIp } from '../../net/ip.ts';
+import { arpReply, arpRequest, emitArp, gratuitousRequest } from '../../net/arp.ts';
+import { formatIp } from '../../net/ip.ts';
 import type { Ip } from '../../net/ip.ts';
 import type { Mac } from '../../net/mac.ts';
-import {
-  UNSPECIFIED_V6,
-  emitNdp,
-  neighborAdvertisement,
-  neighborSolicitation,
-  unsolicitedAdvertisement,
-} from '../../net/ndp.ts';
-import type { NeighborSolicitation } from '../../net/ndp.ts';
+import { emitNdp, unsolicitedAdvertisement } from '../../net/ndp.ts';
 import type { Announcement, DataPlane, PlaneLink } from '../../speaker/dataplane.ts';
 import type { LinkIndex } from '../../speaker/links.ts';
+import {
+  CLIENT4,
+  CLIENT_MAC,
+  IGNORED,
+  OTHER_MAC,
+  QUESTIONS,
+  REQUEST,
+  SOLICITATION,
+  VIP4,
+  VIP6,
+  changed,
+} from './questions.ts';
+import type { Question } from './questions.ts';
 
 /** A plane whose calls may cross a process. */
 export interface RemotePlane {
@@ -58,95 +63,7 @@ export function remote(plane: DataPlane): RemotePlane {
   };
 }
 
-export function ip(text: string): Ip {
-  const parsed = parseIp(text);
-  if (!parsed.ok) throw new Error(parsed.error);
-  return parsed.value;
-}
-
-const CLIENT_MAC = '02:64:00:00:00:01';
-const OTHER_MAC = '02:64:00:00:00:99';
-const CLIENT4 = ip('192.0.2.1');
-const CLIENT6 = ip('2001:db8::1');
-const VIP4 = ip('192.0.2.240');
-const VIP6 = ip('2001:db8::240');
-const NONCE = Uint8Array.of(1, 2, 3, 4, 5, 6);
 const HOUR = 3_600_000;
-
-/** A question for either address, and the answer it must get from a link with this MAC. */
-interface Question {
-  readonly name: string;
-  readonly frame: Uint8Array;
-  readonly answer: (mac: Mac) => Uint8Array;
-}
-
-function arp(name: string, asked: ArpFrame, padding: 'bare' | 'padded' = 'bare'): Question {
-  return {
-    name,
-    frame: emitArp(asked, padding),
-    answer: (mac) => emitArp(arpReply(asked, mac), padding),
-  };
-}
-
-function ndp(name: string, asked: NeighborSolicitation): Question {
-  return {
-    name,
-    frame: emitNdp(asked),
-    answer: (mac) => emitNdp(neighborAdvertisement(asked, mac)),
-  };
-}
-
-const solicitation = neighborSolicitation(VIP6, CLIENT6, CLIENT_MAC);
-
-const QUESTIONS: readonly Question[] = [
-  arp('an ARP request', arpRequest(VIP4, CLIENT4, CLIENT_MAC)),
-  arp('a padded ARP request', arpRequest(VIP4, CLIENT4, CLIENT_MAC), 'padded'),
-  arp('an ARP probe', arpProbe(VIP4, CLIENT_MAC)),
-  ndp('a solicitation', solicitation),
-  ndp('a solicitation without link-layer option', { ...solicitation, sourceMac: undefined }),
-  ndp('a solicitation with nonce', { ...solicitation, nonce: NONCE }),
-  ndp('a solicitation with nonce only', { ...solicitation, sourceMac: undefined, nonce: NONCE }),
-  ndp('a solicitation to the address itself', { ...solicitation, to: VIP6 }),
-  ndp('a solicitation that names another MAC', { ...solicitation, sourceMac: OTHER_MAC }),
-  ndp('a probe (DAD)', neighborSolicitation(VIP6, UNSPECIFIED_V6, CLIENT_MAC)),
-  ndp('a probe with nonce', neighborSolicitation(VIP6, UNSPECIFIED_V6, CLIENT_MAC, NONCE)),
-];
-
-function changed(frame: Uint8Array, at: number, byte: number): Uint8Array {
-  const copy = frame.slice();
-  copy[at] = byte;
-  return copy;
-}
-
-const request = emitArp(arpRequest(VIP4, CLIENT4, CLIENT_MAC));
-const asking = emitNdp(solicitation);
-
-/** Frames that nobody may answer although they name an announced address. */
-const IGNORED: readonly (readonly [verdict: string, name: string, frame: Uint8Array])[] = [
-  ['reply', 'an ARP reply', changed(request, 21, 2)],
-  ['gratuitous', 'a gratuitous ARP request', emitArp(gratuitousRequest(VIP4, CLIENT_MAC))],
-  ['malformed', 'a reverse ARP request', changed(request, 21, 3)],
-  ['malformed', 'ARP for another hardware', changed(request, 15, 6)],
-  ['malformed', 'ARP for another protocol', changed(request, 16, 9)],
-  ['otherhost', 'ARP to another host', Uint8Array.of(2, 0, 0, 0, 0, 9, ...request.subarray(6))],
-  ['unknown', 'ARP for another address', changed(request, 41, 241)],
-  ['malformed', 'a solicitation through a router', changed(asking, 21, 254)],
-  ['malformed', 'a solicitation with a code', changed(asking, 55, 1)],
-  ['malformed', 'a solicitation with a wrong checksum', changed(asking, 57, 0)],
-  ['malformed', 'a solicitation with an empty option', changed(asking, 79, 0)],
-  ['malformed', 'a solicitation cut short', asking.subarray(0, 70)],
-  ['otherhost', 'NDP to another host', Uint8Array.of(2, 0, 0, 0, 0, 9, ...asking.subarray(6))],
-  [
-    'unknown',
-    'a solicitation for another address',
-    emitNdp(neighborSolicitation(ip('2001:db8::241'), CLIENT6, CLIENT_MAC)),
-  ],
-  [
-    'oversized',
-    'a solicitation with many options',
-    emitNdp({ ...solicitation, nonce: new Uint8Array(46) }),
-  ],
-];
 
 function put(...announcements: readonly Announcement[]): Delta<Announcement> {
   return { put: new Map(announcements.map((one) => [formatIp(one.ip), one])), remove: [] };
@@ -239,7 +156,7 @@ export function dataPlaneContract(name: string, open: () => Promise<PlaneBench>)
       await begin();
       const until = bench.now() + 30;
       await done(plane.renew(until));
-      while (bench.now() < until) await bench.ask(near.index, request);
+      while (bench.now() < until) await bench.ask(near.index, REQUEST);
       expect(await asked(near)).toEqual([]);
     });
 
@@ -291,8 +208,8 @@ export function dataPlaneContract(name: string, open: () => Promise<PlaneBench>)
       await begin();
       await done(plane.apply(remove(VIP4)));
       await done(plane.apply(remove(VIP4)));
-      expect(await bench.ask(near.index, request)).toEqual([]);
-      expect(await bench.ask(near.index, asking)).toHaveLength(1);
+      expect(await bench.ask(near.index, REQUEST)).toEqual([]);
+      expect(await bench.ask(near.index, SOLICITATION)).toHaveLength(1);
       await done(plane.apply(BOTH));
       await done(plane.apply(BOTH));
       expect(await asked(near)).toEqual(bothFrom(near.mac));
@@ -313,7 +230,7 @@ export function dataPlaneContract(name: string, open: () => Promise<PlaneBench>)
       await begin();
       const grown = await growth(async () => {
         expect(await asked(near)).toEqual(bothFrom(near.mac));
-        await bench.ask(far.index, request);
+        await bench.ask(far.index, REQUEST);
       });
       expect(grown).toEqual({
         answered: 3n,
@@ -335,9 +252,9 @@ export function dataPlaneContract(name: string, open: () => Promise<PlaneBench>)
     test('leaves every other frame alone and does not count it', async () => {
       await begin();
       const advertisement = emitNdp(unsolicitedAdvertisement(VIP6, CLIENT_MAC));
-      const echo = changed(asking, 54, 128);
-      const tagged = Uint8Array.of(...request.subarray(0, 12), 0x81, 0, 0, 5, 8, 6);
-      const inVlan = Uint8Array.of(...tagged, ...request.subarray(14));
+      const echo = changed(SOLICITATION, 54, 128);
+      const tagged = Uint8Array.of(...REQUEST.subarray(0, 12), 0x81, 0, 0, 5, 8, 6);
+      const inVlan = Uint8Array.of(...tagged, ...REQUEST.subarray(14));
       const grown = await growth(async () => {
         for (const frame of [advertisement, echo, inVlan]) {
           expect(await bench.ask(near.index, frame)).toEqual([]);
@@ -379,9 +296,9 @@ export function dataPlaneContract(name: string, open: () => Promise<PlaneBench>)
       await done(plane.apply(put(...many)));
       const [first, last] = [many[0], many.at(-1)];
       for (const one of [first, last]) {
-        const asked = arpRequest(one?.ip ?? VIP4, CLIENT4, CLIENT_MAC);
-        const expected = emitArp(arpReply(asked, near.mac));
-        expect(await bench.ask(near.index, emitArp(asked))).toEqual([expected]);
+        const question = arpRequest(one?.ip ?? VIP4, CLIENT4, CLIENT_MAC);
+        const expected = emitArp(arpReply(question, near.mac));
+        expect(await bench.ask(near.index, emitArp(question))).toEqual([expected]);
       }
       expect(await asked(near)).toEqual(bothFrom(near.mac));
       await done(plane.apply(remove(...many.map((one) => one.ip))));

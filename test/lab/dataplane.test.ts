@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { arpRequest, emitArp } from '../../net/arp.ts';
 import { formatIp } from '../../net/ip.ts';
 import type { RemotePlane } from '../contract/dataplane.ts';
-import { dataPlaneContract, ip } from '../contract/dataplane.ts';
+import { dataPlaneContract } from '../contract/dataplane.ts';
+import { ip } from '../contract/questions.ts';
 import { Cable, PlaneProcess, openBench } from './cable.ts';
 
 dataPlaneContract('bpf on tcx, in a worker', () => openBench('tcx', '--worker', 'tcx'));
