@@ -91,9 +91,15 @@ export class Cluster {
     return program;
   }
 
+  /** From now on its end is no reason to fail; with a signal, ends it. */
+  forget(name: string, signal?: NodeJS.Signals): void {
+    if (signal !== undefined) this.#programs.get(name)?.signal(signal);
+    this.#programs.delete(name);
+  }
+
   /** Cable out, every process killed without a chance to say good-bye. Says when it began. */
   powerOff(host: Host): Instant {
-    for (const kind of ['speaker', 'backend']) this.#programs.delete(`${kind}-${host.name}`);
+    for (const kind of ['speaker', 'backend']) this.forget(`${kind}-${host.name}`);
     const pids = host.namespace.pids();
     const at = monotonic();
     for (const pid of pids) killQuietly(pid);

@@ -20,10 +20,10 @@ export function remember(directory: string, namespaces: readonly string[]): void
   writeFileSync(join(directory, RECORD), JSON.stringify({ namespaces }));
 }
 
-/** Ends every kept demo; says their directories. */
-export function stopKept(): string[] {
+/** Ends kept demos, all or the one of this name; says their directories. */
+export function stopKept(only?: string): string[] {
   const directories = readdirSync(tmpdir())
-    .filter((name) => name.startsWith(PREFIX))
+    .filter((name) => name.startsWith(PREFIX) && name === (only ?? name))
     .map((name) => join(tmpdir(), name))
     .filter((directory) => existsSync(join(directory, RECORD)));
   for (const directory of directories) {

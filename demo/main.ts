@@ -3,7 +3,7 @@
  *
  *     main.ts           the whole story, then everything is removed
  *     main.ts --keep    the same, but it stays running (make demo KEEP=1)
- *     main.ts --stop    removes what --keep left (make demo-stop)
+ *     main.ts --stop    removes what --keep left (make demo-stop), all or one by its name
  *
  * The last line of a good run is `demo: ok <address> owner=<node> failover_ms=<n>`, exit code 0.
  */
@@ -16,7 +16,8 @@ import { leaveRunning } from './leave.ts';
 import { Narrator } from './narrator.ts';
 import { tell } from './story.ts';
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: { keep: { type: 'boolean', default: false }, stop: { type: 'boolean', default: false } },
 });
 
@@ -46,7 +47,7 @@ async function demo(keep: boolean): Promise<void> {
 }
 
 if (values.stop) {
-  const stopped = stopKept();
+  const stopped = stopKept(positionals[0]);
   console.log(stopped.length === 0 ? 'demo: none is running' : `demo: stopped ${stopped.length}`);
 } else {
   await demo(values.keep);

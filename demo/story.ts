@@ -81,8 +81,8 @@ async function showOwners(
   const owners: Host[] = [];
   for (const address of asked) {
     const { mac, host } = await ownerOf(cluster, address, gone);
-    const [protocol, verb] = address.includes(':') ? ['NDP', 'at'] : ['ARP', 'is at'];
-    say.detail(`${protocol}  ${address} ${verb} ${mac}: ${host.name}`);
+    const protocol = address.includes(':') ? 'NDP' : 'ARP';
+    say.detail(`${protocol}  ${address} is at ${mac}: ${host.name}`);
     owners.push(host);
   }
   const [first] = owners;

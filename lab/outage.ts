@@ -55,6 +55,8 @@ export interface MeterOptions {
 
 export class OutageMeter {
   readonly #pulse: Program;
+  readonly #beats: Beat[] = [];
+  #read = 0;
 
   private constructor(pulse: Program) {
     this.#pulse = pulse;
@@ -72,9 +74,13 @@ export class OutageMeter {
   }
 
   /** Every finished attempt so far, in order of completion. */
-  beats(): Beat[] {
-    const lines = this.#pulse.log().split('\n').slice(0, -1);
-    return lines.map((line) => JSON.parse(line) as Beat);
+  beats(): readonly Beat[] {
+    const text = this.#pulse.logFrom(this.#read);
+    const end = text.lastIndexOf('\n') + 1;
+    this.#read += end;
+    const lines = text.toString('utf8', 0, end).split('\n').slice(0, -1);
+    this.#beats.push(...lines.map((line) => JSON.parse(line) as Beat));
+    return this.#beats;
   }
 
   /** Waits for `count` good answers in a row to attempts sent after `since`. */

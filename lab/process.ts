@@ -8,7 +8,7 @@
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { monotonic } from '../lib/io/clock.ts';
 import type { Instant } from '../lib/time.ts';
@@ -98,12 +98,17 @@ export class Program implements Guest {
 
   /** Everything written to standard output so far. */
   log(): string {
-    return readFileSync(this.logFile).toString('utf8', this.#begin[0]);
+    return this.logFrom(0).toString();
+  }
+
+  /** The same from a byte on, for who reads a long log again and again. */
+  logFrom(offset: number): Buffer {
+    return readFrom(this.logFile, this.#begin[0] + offset);
   }
 
   /** Everything written to standard error so far. */
   errors(): string {
-    return readFileSync(this.#errorFile).toString('utf8', this.#begin[1]);
+    return readFrom(this.#errorFile, this.#begin[1]).toString();
   }
 
   /** The first line of the log that satisfies `match`, from the beginning of the log. */
@@ -161,6 +166,14 @@ export class Program implements Guest {
     const last = `${this.log()}${this.errors()}`.trimEnd().split('\n').slice(-lines);
     return last.map((line) => `  ${this.name} | ${line}`).join('\n');
   }
+}
+
+function readFrom(file: string, offset: number): Buffer {
+  const fd = openSync(file, 'r');
+  const bytes = Buffer.alloc(Math.max(0, fstatSync(fd).size - offset));
+  const length = readSync(fd, bytes, 0, bytes.length, offset);
+  closeSync(fd);
+  return bytes.subarray(0, length);
 }
 
 function describe(exit: Exit): string {
