@@ -1,0 +1,27 @@
+/**
+ * Why a Service has its address or none: one name each, in conditions, logs, metrics and docs.
+ */
+export type Reason =
+  /** It has what it asked for. */
+  | 'Allocated'
+  /** The request itself cannot be understood; what is held stays. */
+  | 'InvalidRequest'
+  /** No IPAddressPool exists. */
+  | 'NoPools'
+  /** Pools exist, but none may serve this Service or has its family. */
+  | 'NoPoolFits'
+  /** The pools that fit are used up. */
+  | 'NoAddressLeft'
+  | 'NoSuchPool'
+  /** The pool asked for is set apart for others. */
+  | 'PoolNotForService'
+  /** The address asked for is in no pool. */
+  | 'AddressOutsidePools'
+  /** The address asked for is in another pool than the one asked for. */
+  | 'AddressInOtherPool'
+  | 'AddressesInDifferentPools'
+  /** The address asked for ends in .0 or .255, and its pool avoids these. */
+  | 'AddressAvoided'
+  | 'AddressInUse'
+  /** Another Service is just giving the address back; for a moment only. */
+  | 'AddressBeingReleased';
