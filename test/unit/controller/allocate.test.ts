@@ -27,6 +27,12 @@ function sentence(pools: readonly Pool[], wish: Wish, others: Record<string, Wis
   return decision?.kind === 'denied' ? decision.message : inWords(decision);
 }
 
+const LAN = pool('lan', '192.0.2.240-192.0.2.249');
+const SIX = pool('six', '2001:db8::240-2001:db8::249');
+const DUAL = pool('dual', '192.0.2.16-192.0.2.17 2001:db8::16-2001:db8::17');
+const REQUIRE = { ipFamilyPolicy: 'RequireDualStack' } as const;
+const PREFER = { ipFamilyPolicy: 'PreferDualStack' } as const;
+
 describe('free choice', () => {
   test('the lowest address first, by name', () => {
     expect(decide([LAN], { b: {}, a: {} })).toEqual(['192.0.2.241 of lan', '192.0.2.240 of lan']);

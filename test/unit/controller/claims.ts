@@ -56,9 +56,3 @@ export function claim(name: string, wish: Wish = {}): Claim {
 export function mapOf(pools: readonly Pool[]): ReadonlyMap<string, Pool> {
   return new Map(pools.map((each) => [each.name, each]));
 }
-
-const LAN = pool('lan', '192.0.2.240-192.0.2.249');
-const SIX = pool('six', '2001:db8::240-2001:db8::249');
-const DUAL = pool('dual', '192.0.2.16-192.0.2.17 2001:db8::16-2001:db8::17');
-const REQUIRE = { ipFamilyPolicy: 'RequireDualStack' } as const;
-const PREFER = { ipFamilyPolicy: 'PreferDualStack' } as const;
