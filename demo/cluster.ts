@@ -91,9 +91,8 @@ export class Cluster {
     return program;
   }
 
-  /** From now on its end is no reason to fail; with a signal, ends it. */
-  forget(name: string, signal?: NodeJS.Signals): void {
-    if (signal !== undefined) this.#programs.get(name)?.signal(signal);
+  /** From now on its end is no reason to fail. */
+  forget(name: string): void {
     this.#programs.delete(name);
   }
 
@@ -105,6 +104,13 @@ export class Cluster {
     for (const pid of pids) killQuietly(pid);
     this.segment.unplug(host);
     return at;
+  }
+
+  /** An orderly end of everything; also the only one that lets Node keep its compile cache. */
+  async stop(): Promise<void> {
+    const programs = [...this.#programs.values()];
+    this.#programs.clear();
+    await Promise.all(programs.map((program) => program.stop(1000)));
   }
 
   async powerOn(host: Host): Promise<void> {

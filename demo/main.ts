@@ -33,9 +33,13 @@ async function demo(keep: boolean): Promise<void> {
   });
   try {
     const told = await tell(lab, say, { directory, keep });
-    if (keep) await leaveRunning(lab, say, told, directory);
-    else say.step('cleaning up');
-    lab.close();
+    if (keep) {
+      await leaveRunning(lab, say, told, directory);
+    } else {
+      say.step('cleaning up');
+      await told.cluster.stop();
+      lab.close();
+    }
     const { address, owner, failoverMs } = told;
     say.last(`demo: ok ${address} owner=${owner} failover_ms=${failoverMs}`);
   } catch (error) {

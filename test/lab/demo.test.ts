@@ -6,10 +6,12 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { Lab } from '../../lab/namespace.ts';
 import { Program } from '../../lab/process.ts';
 import { until } from '../../lab/until.ts';
+
+jest.setTimeout(60_000);
 
 const MAIN = join(import.meta.dirname, '../../demo/main.ts');
 const LAST = /^demo: ok 192\.168\.100\.240 owner=node[123] failover_ms=(\d+)$/;
@@ -77,7 +79,7 @@ describe('the demo', () => {
     // Plain text: this is no terminal.
     expect(text).not.toContain('\u001b');
     expect(traces(demo.pid)).toEqual([]);
-  }, 60_000);
+  });
 
   test('two at once do not meet, and an interrupted one cleans up', async () => {
     const [interrupted, other] = [start(), start()];
@@ -89,7 +91,7 @@ describe('the demo', () => {
     expect(traces(interrupted.pid)).toEqual([]);
     expect((await other.exited).code).toBe(0);
     expect(other.log().trimEnd().split('\n').at(-1)).toMatch(LAST);
-  }, 60_000);
+  });
 
   test('killed outright it leaves no process, and the next run removes the rest', async () => {
     const demo = start();
@@ -101,7 +103,7 @@ describe('the demo', () => {
     const left = traces(demo.pid).filter((name) => name !== `arpeggio-demo-${demo.pid}`);
     expect(left).toEqual([]);
     rmSync(join(tmpdir(), `arpeggio-demo-${demo.pid}`), { recursive: true, force: true });
-  }, 60_000);
+  });
 
   test('kept it goes on until it is stopped', async () => {
     const demo = start('--keep');
@@ -116,5 +118,5 @@ describe('the demo', () => {
     const stop = start('--stop', `arpeggio-demo-${demo.pid}`);
     expect((await stop.exited).code).toBe(0);
     expect(traces(demo.pid)).toEqual([]);
-  }, 60_000);
+  });
 });

@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { Lab } from '../../lab/namespace.ts';
 import { httpGet, urlOf } from '../../lab/probe.ts';
 import { Program } from '../../lab/process.ts';
@@ -15,6 +15,8 @@ import { until } from '../../lab/until.ts';
 import { parseIp } from '../../net/ip.ts';
 import type { Ip } from '../../net/ip.ts';
 import { rulesetOf } from '../../speaker/forward.ts';
+
+jest.setTimeout(30_000);
 
 const VIP4 = '192.168.100.240';
 const VIP6 = 'fd00:100::240';
@@ -85,7 +87,7 @@ beforeAll(async () => {
   for (const vip of [VIP4, VIP6]) {
     segment.client.namespace.ip(`neigh add ${vip} lladdr ${segment.node('node2').mac} dev eth0`);
   }
-}, 30_000);
+});
 
 afterAll(() => {
   lab.close();

@@ -5,11 +5,13 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { executeSync } from '../../lab/execute.ts';
 import { Lab } from '../../lab/namespace.ts';
 import { Program } from '../../lab/process.ts';
 import { Segment } from '../../lab/segment.ts';
+
+jest.setTimeout(20_000);
 
 const ROOT = join(import.meta.dirname, '../..');
 const PORT = 7472;
@@ -39,7 +41,7 @@ beforeAll(async () => {
     const squatter = Program.start(lab, { name, argv, namespace, directory });
     await squatter.line((line) => line === 'listening', 5000, 'it listens');
   }
-}, 20_000);
+});
 
 afterAll(() => {
   lab.close();
