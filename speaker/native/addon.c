@@ -20,6 +20,8 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <node_api.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +83,13 @@ static napi_value bpf(napi_env env, napi_callback_info info)
 		uint64_t address = (uintptr_t)data;
 		memcpy((char *)attr + offset, &address, sizeof address);
 	}
-	return outcome(env, syscall(SYS_bpf, cmd, attr, size));
+	/* With a signal pending the verifier gives up (EAGAIN): a profiler's tick is enough. */
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	napi_value result = outcome(env, syscall(SYS_bpf, cmd, attr, size));
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return result;
 }
 
 static void unmap(napi_env env, void *data, void *length)
