@@ -70,11 +70,10 @@ fi
 if [ -n "$missing" ]; then
   command -v apt-get >/dev/null ||
     fail "missing:$missing (names of Debian packages): install them and run this again."
-  install='apt-get install -y --no-install-recommends'
   export DEBIAN_FRONTEND=noninteractive
+  install="apt-get install -y --no-install-recommends $missing"
   # The lists of a fresh machine may be absent or stale: install, else refresh and install.
-  # shellcheck disable=SC2086
-  patiently "apt packages$missing" sh -c "$install $missing || { apt-get update && $install $missing; }" ||
+  patiently "apt packages$missing" sh -c "$install || { apt-get update && $install; }" ||
     fail "could not install$missing: check the network and the apt sources, then run this again."
 fi
 
@@ -96,7 +95,7 @@ fi
 
 # --- the native addon ------------------------------------------------------------------------
 addon=speaker/native/addon.node
-newer=$(find speaker/native \( -name '*.[ch]' -o -name '*.sh' \) -newer "$addon" 2>/dev/null || true)
+newer=$(find speaker/native -newer "$addon" \( -name '*.[ch]' -o -name '*.sh' \) 2>&1 || true)
 if [ ! -e "$addon" ] || [ -n "$newer" ]; then
   patiently 'native addon' sh speaker/native/build.sh ||
     fail 'the native addon does not compile (see above): a C compiler and Linux headers are needed.'

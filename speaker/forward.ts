@@ -106,7 +106,7 @@ function endpointsOf(
       list.push({ ip: ip.value, port: target, ...(nodeName === undefined ? {} : { nodeName }) });
     }
   }
-  // Endpoints that terminate but still serve count only when nothing else is left, as in kube-proxy.
+  // As in kube-proxy, one that terminates but still serves counts when nothing else is left.
   return unique(ready.length > 0 ? ready : serving);
 }
 
@@ -138,7 +138,7 @@ export function rulesetOf(forwards: readonly Forward[]): string {
     `add table ${TABLE}`,
     `delete table ${TABLE}`,
     `table ${TABLE} {`,
-    ...indent(served.flatMap((forward) => chain(chainOf(forward), [translation(forward)]))),
+    ...indent(served.flatMap((forward) => chain(chainOf(forward), translation(forward)))),
     ...indent(chain('translate', families(served, dispatch))),
     ...indent(hooked('prerouting', 'nat', 'prerouting', 'dstnat', ['jump translate'])),
     ...indent(hooked('output', 'nat', 'output', '-100', ['jump translate'])),
@@ -165,12 +165,17 @@ function keyOf({ vip, port, protocol }: Forward): string {
   return `${formatIp(vip)} . ${protocol.toLowerCase()} . ${port}`;
 }
 
-function translation({ vip, protocol, service, endpoints }: Forward): string {
-  const targets = endpoints.map((endpoint, i) => `${i} : ${targetOf(endpoint)}`).join(', ');
-  const choice = `numgen random mod ${endpoints.length} map { ${targets} }`;
+function translation({ vip, protocol, service, endpoints }: Forward): string[] {
   // nft allows a port in dnat only after a match on the protocol, though the map made it already.
   const match = `meta l4proto ${protocol.toLowerCase()}`;
-  return `${match} dnat ${nft(vip.family)} to ${choice} comment "${service}"`;
+  const choice = `${match} dnat ${nft(vip.family)} to numgen random mod ${endpoints.length} map`;
+  const targets = endpoints.map((endpoint, i) => `${i} : ${targetOf(endpoint)}`);
+  return braced(choice, targets, `comment "${harmless(service)}"`);
+}
+
+/** No manifest may end the comment and write rules; 128 bytes is nft's own limit. */
+function harmless(text: string): string {
+  return text.replaceAll(/[^\w./-]/g, '?').slice(0, 128);
 }
 
 /** One rule for each family that has something to say. */
@@ -186,7 +191,7 @@ function families(
 
 function dispatch(forwards: readonly Forward[], ip: string): string[] {
   const entries = forwards.map((forward) => `${keyOf(forward)} : goto ${chainOf(forward)}`);
-  return [`${ip} daddr . meta l4proto . th dport vmap { ${entries.join(', ')} }`];
+  return braced(`${ip} daddr . meta l4proto . th dport vmap`, entries);
 }
 
 /**
@@ -199,8 +204,8 @@ function masquerade(forwards: readonly Forward[], ip: string): string[] {
       .filter((forward) => forward.protocol === protocol && !forward.keepSource)
       .map(({ vip, port }) => `${formatIp(vip)} . ${port}`);
     if (keys.length === 0) return [];
-    const original = `ct original ${ip} daddr . ct original proto-dst { ${keys.join(', ')} }`;
-    return [`meta l4proto ${protocol.toLowerCase()} ct status dnat ${original} masquerade`];
+    const match = `meta l4proto ${protocol.toLowerCase()} ct status dnat`;
+    return braced(`${match} ct original ${ip} daddr . ct original proto-dst`, keys, 'masquerade');
   });
 }
 
@@ -209,11 +214,17 @@ function masquerade(forwards: readonly Forward[], ip: string): string[] {
  * tells the client at once; forwarding it would ask this very wire who has the address.
  */
 function refusal(forwards: readonly Forward[], ip: string): string[] {
-  const vips = [...new Set(forwards.map(({ vip }) => formatIp(vip)))].join(', ');
+  const vips = [...new Set(forwards.map(({ vip }) => formatIp(vip)))];
   return [
-    `${ip} daddr { ${vips} } meta l4proto tcp reject with tcp reset`,
-    `${ip} daddr { ${vips} } reject`,
+    ...braced(`${ip} daddr`, vips, 'meta l4proto tcp reject with tcp reset'),
+    ...braced(`${ip} daddr`, vips, 'reject'),
   ];
+}
+
+/** An anonymous set or map with one element per line, as long as it may be. */
+function braced(before: string, elements: readonly string[], after = ''): string[] {
+  const inside = elements.map((element, i) => (i < elements.length - 1 ? `${element},` : element));
+  return [`${before} {`, ...indent(inside), `} ${after}`.trimEnd()];
 }
 
 function chain(name: string, rules: readonly string[]): string[] {

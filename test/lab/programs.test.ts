@@ -151,7 +151,7 @@ describe('a malformed manifest', () => {
 });
 
 describe('SIGTERM', () => {
-  test('speaker: exits with 0 within a second, then claims nothing; another one answers', async () => {
+  test('speaker: exits with 0 within a second, then claims nothing; another answers', async () => {
     const sniffer = await Sniffer.start(lab, cluster.segment.client, directory);
     const owner = await ownerOf(VIP4);
     expect(attached(owner)).not.toBe('0');

@@ -187,14 +187,23 @@ describe('the text of the table', () => {
 delete table inet arpeggio
 table inet arpeggio {
   chain tcp-80-192.0.2.240 {
-    meta l4proto tcp dnat ip to numgen random mod 2 map { 0 : 198.51.100.1 . 8080, 1 : 198.51.100.2 . 8080 } comment "shop/web"
+    meta l4proto tcp dnat ip to numgen random mod 2 map {
+      0 : 198.51.100.1 . 8080,
+      1 : 198.51.100.2 . 8080
+    } comment "shop/web"
   }
   chain tcp-80-2001_db8__240 {
-    meta l4proto tcp dnat ip6 to numgen random mod 1 map { 0 : 2001:db8::1 . 8080 } comment "shop/web"
+    meta l4proto tcp dnat ip6 to numgen random mod 1 map {
+      0 : 2001:db8::1 . 8080
+    } comment "shop/web"
   }
   chain translate {
-    ip daddr . meta l4proto . th dport vmap { 192.0.2.240 . tcp . 80 : goto tcp-80-192.0.2.240 }
-    ip6 daddr . meta l4proto . th dport vmap { 2001:db8::240 . tcp . 80 : goto tcp-80-2001_db8__240 }
+    ip daddr . meta l4proto . th dport vmap {
+      192.0.2.240 . tcp . 80 : goto tcp-80-192.0.2.240
+    }
+    ip6 daddr . meta l4proto . th dport vmap {
+      2001:db8::240 . tcp . 80 : goto tcp-80-2001_db8__240
+    }
   }
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
@@ -206,14 +215,26 @@ table inet arpeggio {
   }
   chain return-path {
     type nat hook postrouting priority srcnat; policy accept;
-    meta l4proto tcp ct status dnat ct original ip daddr . ct original proto-dst { 192.0.2.240 . 80 } masquerade
-    meta l4proto tcp ct status dnat ct original ip6 daddr . ct original proto-dst { 2001:db8::240 . 80 } masquerade
+    meta l4proto tcp ct status dnat ct original ip daddr . ct original proto-dst {
+      192.0.2.240 . 80
+    } masquerade
+    meta l4proto tcp ct status dnat ct original ip6 daddr . ct original proto-dst {
+      2001:db8::240 . 80
+    } masquerade
   }
   chain unserved {
-    ip daddr { 192.0.2.240 } meta l4proto tcp reject with tcp reset
-    ip daddr { 192.0.2.240 } reject
-    ip6 daddr { 2001:db8::240 } meta l4proto tcp reject with tcp reset
-    ip6 daddr { 2001:db8::240 } reject
+    ip daddr {
+      192.0.2.240
+    } meta l4proto tcp reject with tcp reset
+    ip daddr {
+      192.0.2.240
+    } reject
+    ip6 daddr {
+      2001:db8::240
+    } meta l4proto tcp reject with tcp reset
+    ip6 daddr {
+      2001:db8::240
+    } reject
   }
   chain refuse-forward {
     type filter hook forward priority filter; policy accept;
@@ -237,7 +258,7 @@ table inet arpeggio {
     expect(text).not.toContain('udp-1-');
     expect(text).toContain('chain udp-2-192.0.2.240');
     expect(text).not.toContain('ct status dnat');
-    expect(text).toContain('ip daddr { 192.0.2.240 } reject');
+    expect(text).toContain('192.0.2.240\n    } reject');
   });
 
   test('the order of forwards does not matter, and a forward given twice counts once', () => {
@@ -261,6 +282,20 @@ table inet arpeggio {
         expect(rulesetOf([...forwards, ...forwards])).toBe(text);
       }),
     );
+  });
+
+  test('the name of a Service cannot become a rule', () => {
+    const text = rulesetOf([
+      {
+        service: 'a/b"\n  drop\n',
+        vip: ip('192.0.2.240'),
+        port: 80,
+        protocol: 'TCP',
+        endpoints: [endpoint('198.51.100.1')],
+        keepSource: false,
+      },
+    ]);
+    expect(text).toContain('} comment "a/b????drop?"\n');
   });
 
   test('nothing wanted takes the table away', () => {
