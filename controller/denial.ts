@@ -4,10 +4,10 @@
  */
 import type { Claim } from '../config/claim.ts';
 import type { Pool } from '../config/model.ts';
-import { size } from '../net/range.ts';
 import type { Family } from '../net/ip.ts';
 import type { Ledger } from './ledger.ts';
 import type { Reason } from './reason.ts';
+import { capacity } from './usage.ts';
 
 export interface Denied {
   readonly kind: 'denied';
@@ -60,12 +60,6 @@ function isOptional(pool: Pool, claim: Claim): boolean {
   return !pool.autoAssign && claim.pool !== pool.name;
 }
 
-function capacity(pool: Pool, family: Family): bigint {
-  let sum = 0n;
-  for (const range of pool.ranges) if (range.family === family) sum += size(range);
-  return sum;
-}
-
 type Counts = readonly (readonly [Family, bigint])[];
 
 /** Whether the pool would do if it were empty. */
@@ -78,7 +72,7 @@ function countsText(claim: Claim, counts: Counts): string {
   if (fits(claim, counts)) {
     const full = counts.filter(([, count]) => count > 0n);
     const parts = full.map(([family, count]) => `${count} IPv${family}`);
-    return `${parts.join(' and ')} in use or avoided`;
+    return `${parts.join(' and ')} in use`;
   }
   const missing = counts.filter(([, count]) => count === 0n).map(([family]) => `IPv${family}`);
   return `it has no ${missing.join(' and no ')} addresses`;

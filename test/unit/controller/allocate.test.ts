@@ -339,7 +339,7 @@ describe('the sentence of a refusal names the pools and why', () => {
     ];
     const spec = { ipFamilies: ['IPv4' as const] };
     expect(sentence(pools, { spec }, { a: { held: '192.0.2.0' } })).toBe(
-      'no IPv4 address is left in pool "full": 1 IPv4 in use or avoided; ' +
+      'no IPv4 address is left in pool "full": 1 IPv4 in use; ' +
         '"off": autoAssign is off, so it must be asked for by name; ' +
         '"shop": it is set apart for namespace shop; ' +
         '"six": it has no IPv4 addresses; free one or add addresses',

@@ -1,0 +1,351 @@
+/**
+ * The controller as a Machine: what the source shows goes in, writes come out. It decides from the
+ * whole snapshot each time, after every kind is known and a configuration has been valid once;
+ * bursts of changes are decided on together. In a steady state nothing comes out.
+ *
+ * One write per Service is under way at a time. Until the source shows its result, the addresses
+ * it promises count as held, so that no other Service gets them meanwhile. The result itself is
+ * only an acknowledgement: the objects come from the watch alone, in their order.
+ */
+import { claimOf, heldAddresses, holdingOf, isOurs } from '../config/claim.ts';
+import type { Claim } from '../config/claim.ts';
+import { NOTHING_HELD, hold } from '../config/held.ts';
+import type { Held } from '../config/held.ts';
+import { parse } from '../config/parse.ts';
+import type { Problem } from '../config/problem.ts';
+import { IP_ADDRESS_POOL, SERVICE } from '../kube/kube.ts';
+import type { KubeEvent, KubeFailure, Resource, StatusUpdate, WatchEvent } from '../kube/kube.ts';
+import { keyOf } from '../kube/objects.ts';
+import type { KubeObject, Service } from '../kube/objects.ts';
+import type { Machine } from '../lib/machine.ts';
+import type { Result } from '../lib/result.ts';
+import { earlier } from '../lib/time.ts';
+import type { Instant, Millis } from '../lib/time.ts';
+import type { Ip } from '../net/ip.ts';
+import { allocate } from './allocate.ts';
+import type { Decision, Entrant } from './allocate.ts';
+import { plan } from './plan.ts';
+import type { Plan } from './plan.ts';
+import { usageOf } from './usage.ts';
+import type { Usage } from './usage.ts';
+
+/** What the controller reads; nothing is written before all of it is known. */
+export const WATCHED: readonly Resource[] = [SERVICE, IP_ADDRESS_POOL];
+
+export type ControllerInput =
+  | { readonly type: 'watched'; readonly resource: Resource; readonly event: WatchEvent }
+  | {
+      readonly type: 'written';
+      /** The update that this is the result of. */
+      readonly update: StatusUpdate;
+      readonly result: Result<unknown, KubeFailure>;
+    };
+
+export type ControllerOutput =
+  | { readonly type: 'write'; readonly update: StatusUpdate }
+  | { readonly type: 'record'; readonly event: KubeEvent }
+  | { readonly type: 'note'; readonly note: Note };
+
+/** Something worth a line in the log. */
+export interface Note {
+  readonly level: 'info' | 'warn' | 'error';
+  /** Stable name to search for. */
+  readonly event: string;
+  readonly message: string;
+  readonly service?: string;
+  /** Where a person finds it; or the field, for the driver to find it. */
+  readonly place?: string;
+  readonly problem?: Problem;
+}
+
+/** What metrics and readiness show. */
+export interface Report {
+  readonly synced: boolean;
+  readonly configured: boolean;
+  readonly stale: boolean;
+  readonly problems: number;
+  readonly usage: readonly Usage[];
+  /** By reason; `Allocated` among them. */
+  readonly services: ReadonlyMap<string, number>;
+  readonly writes: { readonly done: number; readonly failed: number };
+}
+
+const RETRY_FIRST: Millis = 500;
+const RETRY_MOST: Millis = 30_000;
+
+interface Entry {
+  service: Service;
+  /** The write that was asked for last, as long as the source does not show a newer object. */
+  last: Write | undefined;
+  failures: number;
+  retryAt: Instant | undefined;
+}
+
+interface Write {
+  readonly plan: Plan;
+  readonly promised: readonly Ip[];
+  state: 'under way' | 'done' | 'failed';
+}
+
+export class Controller implements Machine<ControllerInput, ControllerOutput> {
+  readonly #wall: (now: Instant) => string;
+  readonly #lbClass: string | undefined;
+  readonly #services = new Map<string, Entry>();
+  readonly #pools = new Map<string, KubeObject>();
+  readonly #synced = new Set<string>();
+  /** Problems of the source by place, with the kind whose watcher was told. */
+  readonly #troubles = new Map<string, Set<string>>();
+  #held: Held = NOTHING_HELD;
+  #poolsChanged = true;
+  #due: Instant | undefined;
+  #queue: ControllerOutput[] = [];
+  #decisions: ReadonlyMap<string, Decision> = new Map();
+  /** Counted when somebody asks, once for each decision. */
+  #usage: readonly Usage[] | undefined;
+  #writes = { done: 0, failed: 0 };
+
+  /** `wall` gives the time of day (RFC 3339) of an Instant, for conditions. */
+  constructor(wall: (now: Instant) => string, lbClass?: string) {
+    this.#wall = wall;
+    this.#lbClass = lbClass;
+  }
+
+  handle(input: ControllerInput, now: Instant): void {
+    if (input.type === 'written') this.#written(input.update, input.result, now);
+    else this.#watched(input.resource, input.event, now);
+  }
+
+  tick(now: Instant): void {
+    const due = this.deadline();
+    if (due === undefined || due > now) return;
+    this.#due = undefined;
+    this.#decide(now);
+  }
+
+  poll(): ControllerOutput | undefined {
+    return this.#queue.shift();
+  }
+
+  deadline(): Instant | undefined {
+    if (!this.#isSynced()) return undefined;
+    let first = this.#due;
+    for (const { retryAt } of this.#services.values()) first = earlier(first, retryAt);
+    return first;
+  }
+
+  report(): Report {
+    const services = new Map<string, number>();
+    for (const decision of this.#decisions.values()) {
+      const reason = decision.kind === 'denied' ? decision.reason : REASONS[decision.kind];
+      services.set(reason, (services.get(reason) ?? 0) + 1);
+    }
+    const { config, problems } = this.#held;
+    this.#usage ??= usageOf(config?.pools ?? new Map(), this.#decisions.values());
+    return {
+      synced: this.#isSynced(),
+      configured: config !== undefined,
+      stale: problems.length > 0,
+      problems: problems.length + this.#troubles.size,
+      usage: this.#usage,
+      services,
+      writes: { ...this.#writes },
+    };
+  }
+
+  #isSynced(): boolean {
+    return WATCHED.every(({ kind }) => this.#synced.has(kind));
+  }
+
+  #watched({ kind }: Resource, event: WatchEvent, now: Instant): void {
+    switch (event.type) {
+      case 'put':
+        if (kind === SERVICE.kind) this.#putService(event.object as Service);
+        else this.#pools.set(keyOf(event.object), event.object);
+        break;
+      case 'delete':
+        if (kind === SERVICE.kind) this.#services.delete(event.key);
+        else this.#pools.delete(event.key);
+        break;
+      case 'synced':
+        this.#synced.add(kind);
+        break;
+      case 'problem':
+        this.#trouble(kind, event.problem.place, event.problem);
+        break;
+      case 'solved':
+        this.#solved(kind, event.place);
+        break;
+    }
+    if (kind !== SERVICE.kind) this.#poolsChanged = true;
+    this.#due ??= now;
+  }
+
+  #putService(service: Service): void {
+    const key = keyOf(service);
+    const entry = this.#services.get(key);
+    if (entry === undefined) {
+      this.#services.set(key, { service, last: undefined, failures: 0, retryAt: undefined });
+      return;
+    }
+    if (versionOf(entry.service) === versionOf(service)) return;
+    entry.service = service;
+    // Newer than what the write was based on: either its result, or it will be a conflict.
+    if (entry.last?.state !== 'under way') entry.last = undefined;
+    entry.retryAt = undefined;
+  }
+
+  /** The same problem may be told to the watchers of several kinds; one line is enough. */
+  #trouble(
+    kind: string,
+    place: string,
+    { path, message }: { path: string; message: string },
+  ): void {
+    const kinds = this.#troubles.get(place) ?? new Set();
+    if (kinds.size === 0 || kinds.has(kind)) {
+      const at = path === '' ? place : `${place}: ${path}`;
+      this.#note({ level: 'error', event: 'ManifestProblem', message: `${at}: ${message}`, place });
+    }
+    this.#troubles.set(place, kinds.add(kind));
+  }
+
+  #solved(kind: string, place: string): void {
+    const kinds = this.#troubles.get(place);
+    if (kinds?.delete(kind) !== true || kinds.size > 0) return;
+    this.#troubles.delete(place);
+    this.#note({ level: 'info', event: 'ManifestSolved', message: `${place}: mended`, place });
+  }
+
+  #note(note: Note): void {
+    this.#queue.push({ type: 'note', note });
+  }
+
+  #decide(now: Instant): void {
+    if (!this.#isSynced()) return;
+    if (this.#poolsChanged) this.#configure();
+    const { config } = this.#held;
+    if (config === undefined) return;
+    const views = [...this.#services.values()].map((entry) => viewOf(entry, this.#lbClass));
+    const decisions = allocate({
+      entrants: views.flatMap(({ entrant }) => entrant ?? []),
+      pools: config.pools,
+      occupied: new Map(views.map(({ key, occupied }) => [key, occupied])),
+      incomplete: [...this.#troubles.values()].some((kinds) => kinds.has(IP_ADDRESS_POOL.kind)),
+    });
+    this.#decisions = decisions;
+    this.#usage = undefined;
+    const wall = this.#wall(now);
+    for (const view of views) this.#write(view, decisions.get(view.key), wall, now);
+  }
+
+  #configure(): void {
+    this.#poolsChanged = false;
+    const before = new Set(this.#held.problems.map(textOf));
+    // Advertisements say where addresses are answered, never which; theirs is the speakers' matter.
+    this.#held = hold(this.#held, parse({ pools: [...this.#pools.values()], advertisements: [] }));
+    const { problems } = this.#held;
+    for (const problem of problems) {
+      if (before.has(textOf(problem))) continue;
+      const message = `${problem.path}: ${problem.message}`;
+      this.#note({ level: 'error', event: 'ConfigProblem', message, problem });
+    }
+    if (problems.length === 0 && before.size > 0) {
+      this.#note({ level: 'info', event: 'ConfigSolved', message: 'the configuration is valid' });
+    }
+  }
+
+  #write(view: View, decision: Decision | undefined, wall: string, now: Instant): void {
+    const { entry } = view;
+    if (entry.last?.state === 'under way') return;
+    if (entry.retryAt !== undefined && entry.retryAt > now) return;
+    entry.retryAt = undefined;
+    const { service } = entry;
+    const made = plan({ service, decision, ...view }, wall);
+    // Asked for and acknowledged, and not yet shown; or the source does not take all of it.
+    if (made === undefined) return;
+    if (entry.last?.state === 'done' && entry.last.plan.digest === made.digest) return;
+    const promised = decision?.kind === 'allocated' ? decision.addresses : [];
+    entry.last = { plan: made, promised, state: 'under way' };
+    this.#queue.push({ type: 'write', update: made.update });
+  }
+
+  #written(update: StatusUpdate, result: Result<unknown, KubeFailure>, now: Instant): void {
+    const entry = this.#services.get(update.key);
+    const write = entry?.last;
+    // The Service went away, and perhaps another one came under its name.
+    if (entry === undefined || write?.plan.update !== update) return;
+    this.#due ??= now;
+    const isShown = versionOf(entry.service) !== update.resourceVersion;
+    if (result.ok) {
+      this.#writes.done += 1;
+      entry.failures = 0;
+      write.state = 'done';
+      if (isShown) entry.last = undefined;
+      for (const event of write.plan.events) this.#tell(event);
+      return;
+    }
+    this.#writes.failed += 1;
+    write.state = 'failed';
+    const { kind, message } = result.error;
+    // Somebody else was faster. What he wrote is here, or about to come.
+    if (kind === 'conflict') {
+      entry.last = undefined;
+      if (isShown) return;
+    } else if (entry.failures === 0) {
+      this.#note({ level: 'warn', event: 'WriteFailed', message, service: update.key });
+    }
+    entry.retryAt = now + Math.min(RETRY_MOST, RETRY_FIRST * 2 ** entry.failures);
+    entry.failures += 1;
+  }
+
+  #tell(event: KubeEvent): void {
+    const { key, reason, message } = event;
+    const level = event.type === 'Warning' ? 'warn' : 'info';
+    this.#queue.push({ type: 'record', event });
+    this.#note({ level, event: reason, message, service: key });
+  }
+}
+
+const REASONS = { allocated: 'Allocated', untouched: 'Untouched' } as const;
+
+/** One Service as the decision sees it. */
+interface View {
+  readonly entry: Entry;
+  readonly key: string;
+  /** undefined: not ours. */
+  readonly entrant: Entrant | undefined;
+  /** Addresses that it shows besides those it is taken to hold. */
+  readonly occupied: readonly Ip[];
+  readonly problems: readonly Problem[];
+  readonly deprecated: readonly string[];
+}
+
+function viewOf(entry: Entry, lbClass: string | undefined): View {
+  const { service, last } = entry;
+  const key = keyOf(service);
+  const shown = heldAddresses(service);
+  const result = claimOf(service, lbClass);
+  if (result === undefined || !isOurs(service, lbClass)) {
+    return { entry, key, entrant: undefined, occupied: shown, problems: [], deprecated: [] };
+  }
+  const claim: Claim = result.ok ? result.value : holdingOf(service);
+  const promised = last?.promised;
+  return {
+    entry,
+    key,
+    entrant: {
+      claim: promised === undefined ? claim : { ...claim, held: promised },
+      keepOnly: !result.ok,
+    },
+    occupied: promised === undefined ? [] : shown,
+    problems: result.ok ? [] : result.error,
+    deprecated: claim.deprecated,
+  };
+}
+
+function versionOf(service: Service): string {
+  return service.metadata.resourceVersion ?? '';
+}
+
+function textOf({ key, path, message }: Problem): string {
+  return `${key} ${path} ${message}`;
+}

@@ -1,0 +1,21 @@
+/** The controller's command line. */
+import type { FlagSpec } from '../config/flags.ts';
+
+export const CONTROLLER_FLAGS = {
+  manifests: { kind: 'needed', hint: 'DIR', help: 'directory of manifests to follow' },
+  host: { kind: 'text', default: '127.0.0.1', hint: 'ADDRESS', help: 'where to serve metrics' },
+  port: {
+    kind: 'number',
+    default: 7472,
+    min: 1,
+    max: 65535,
+    hint: 'PORT',
+    help: 'port of /metrics, /healthz and /readyz',
+  },
+  'log-level': {
+    kind: 'choice',
+    default: 'info',
+    choices: ['debug', 'info', 'warn', 'error'],
+    help: 'least important log lines to write',
+  },
+} as const satisfies FlagSpec;

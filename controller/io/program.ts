@@ -1,0 +1,118 @@
+/**
+ * The controller as a process: opens what the flags name, wires the Machine to source, log and
+ * metrics, and ends on a signal. Every failure to start is one sentence. Stopping is leaving: all
+ * that matters is in the statuses, and each is written as a whole or not at all.
+ */
+import type { FlagValues } from '../../config/flags.ts';
+import { validate } from '../../config/schema.ts';
+import { openFiles } from '../../kube/io/files.ts';
+import type { Kube, KubeEvent, StatusUpdate } from '../../kube/kube.ts';
+import { drive } from '../../lib/drive.ts';
+import type { Driver } from '../../lib/drive.ts';
+import { Alarm, monotonic } from '../../lib/io/clock.ts';
+import { openLog } from '../../lib/io/log.ts';
+import type { Log } from '../../lib/io/log.ts';
+import { serve } from '../../lib/io/metrics.ts';
+import { ok } from '../../lib/result.ts';
+import type { Result } from '../../lib/result.ts';
+import { Controller, WATCHED } from '../controller.ts';
+import type { ControllerInput, ControllerOutput, Note } from '../controller.ts';
+import type { CONTROLLER_FLAGS } from '../flags.ts';
+import { controllerMetrics } from './metrics.ts';
+
+export type Flags = FlagValues<typeof CONTROLLER_FLAGS>;
+
+/** Resolves when it runs; it ends the process on SIGTERM and SIGINT. */
+export async function runController(flags: Flags): Promise<Result<void, string>> {
+  const files = openFiles(flags.manifests, { validate, collect: true });
+  if (!files.ok) return files;
+  const log = openLog('controller', flags['log-level']);
+  const controller = new Controller(wall);
+  const health = {
+    notReady: () =>
+      controller.report().synced ? undefined : 'the manifests have not been read completely yet',
+  };
+  const registry = controllerMetrics(() => controller.report());
+  const server = await serve(registry, health, flags.host, flags.port);
+  if (!server.ok) {
+    files.value.close();
+    return server;
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      log('info', 'stopping', 'addresses stay as they are');
+      process.exit(0);
+    });
+  }
+  log('info', 'started', `following "${flags.manifests}"`, { port: flags.port });
+  run(controller, files.value, log);
+  return ok(undefined);
+}
+
+function run(controller: Controller, kube: Kube, log: Log): void {
+  const actor = new Actor(kube, log);
+  const alarm = new Alarm(() => driver.wake());
+  const driver = drive(controller, {
+    now: monotonic,
+    wakeAt: (at) => alarm.set(at),
+    act: (output) => actor.act(output, driver),
+  });
+  const watching = new AbortController();
+  for (const resource of WATCHED) {
+    kube.watch(
+      resource,
+      (event) => driver.put({ type: 'watched', resource, event }),
+      watching.signal,
+    );
+  }
+}
+
+/** RFC 3339 in whole seconds, as Kubernetes writes times. */
+function wall(): string {
+  return `${new Date().toISOString().slice(0, 19)}Z`;
+}
+
+/** Carries out what the Machine decided. */
+class Actor {
+  readonly #kube: Kube;
+  readonly #log: Log;
+
+  constructor(kube: Kube, log: Log) {
+    this.#kube = kube;
+    this.#log = log;
+  }
+
+  act(output: ControllerOutput, driver: Driver<ControllerInput>): void {
+    switch (output.type) {
+      case 'write':
+        void this.#write(output.update, driver);
+        break;
+      case 'record':
+        void this.#record(output.event);
+        break;
+      case 'note':
+        this.#say(output.note);
+        break;
+    }
+  }
+
+  async #write(update: StatusUpdate, driver: Driver<ControllerInput>): Promise<void> {
+    // After an await, so never from within the turn that asked for it.
+    const result = await this.#kube.updateStatus(update);
+    driver.put({ type: 'written', update, result });
+  }
+
+  async #record(event: KubeEvent): Promise<void> {
+    const recorded = await this.#kube.record(event);
+    if (!recorded.ok) this.#log('warn', 'event-lost', recorded.error.message);
+  }
+
+  #say({ level, event, message, problem, service, place }: Note): void {
+    const at = place ?? (problem && this.#kube.place(problem.resource, problem.key, problem.path));
+    const text = problem === undefined ? message : `${at}: ${message}`;
+    this.#log(level, event, text, {
+      ...(service === undefined ? {} : { service }),
+      ...(at === undefined ? {} : { place: at }),
+    });
+  }
+}
