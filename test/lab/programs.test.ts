@@ -36,8 +36,9 @@ beforeAll(async () => {
 });
 
 afterAll(() => {
-  services.close();
+  // First: whatever failed before, no namespace stays.
   lab.close();
+  services.close();
   rmSync(directory, { recursive: true, force: true });
 });
 
