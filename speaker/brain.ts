@@ -134,7 +134,7 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
         return;
       case 'solved':
         if (!this.#sourceProblems.delete(event.place)) return;
-        this.#note('info', 'source-solved', `${event.place}: mended`, { place: event.place });
+        this.#note('info', 'ManifestSolved', `${event.place}: mended`, { place: event.place });
         return;
     }
     this.#decideAt ??= now + SETTLE;
@@ -145,20 +145,20 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
     if (this.#sourceProblems.get(place) === message) return;
     this.#sourceProblems.set(place, message);
     const where = path === '' ? place : `${place}: ${path}`;
-    this.#note('warn', 'source-problem', `${where}: ${message}`, { place, path });
+    this.#note('warn', 'ManifestProblem', `${where}: ${message}`, { place, path });
   }
 
   #follow(state: ReflexState, now: Instant): void {
     const before = this.#reflex;
     this.#reflex = state;
     if (before?.phase !== state.phase) {
-      this.#note('info', 'phase', `now ${state.phase}`, { phase: state.phase, cause: state.cause });
+      this.#note('info', 'PhaseChanged', `now ${state.phase}`, { phase: state.phase, cause: state.cause });
     }
     for (const [node, standing] of state.peers) {
       const was = before?.peers.get(node) ?? 'absent';
       if (was === standing) continue;
       const level = standing === 'dead' ? 'warn' : 'info';
-      this.#note(level, 'peer', `the speaker on ${node} is ${standing}, was ${was}`, { node });
+      this.#note(level, 'PeerChanged', `the speaker on ${node} is ${standing}, was ${was}`, { node });
     }
     if (this.#forwarding && deadOf(before).join() !== deadOf(state).join()) {
       this.#decideAt ??= now;
@@ -190,10 +190,10 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
       if (said.has(JSON.stringify(problem))) continue;
       const { resource, key, path, message } = problem;
       const text = `${resource.kind} ${key}: ${path}: ${message}`;
-      this.#note('warn', 'config-problem', text, { kind: resource.kind, key, path });
+      this.#note('warn', 'ConfigProblem', text, { kind: resource.kind, key, path });
     }
     if (before.problems.length > 0 && this.#held.problems.length === 0) {
-      this.#note('info', 'config-valid', 'the configuration is valid again');
+      this.#note('info', 'ConfigSolved', 'the configuration is valid again');
     }
   }
 
@@ -218,9 +218,9 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
     this.#out.push({ kind: 'peers', peers });
     if (!nodes.has(this.#self)) {
       const msg = `no Node object is named ${this.#self}: add one, or set --node to one that is`;
-      this.#note('warn', 'node-unknown', msg, { node: this.#self });
+      this.#note('warn', 'NodeUnknown', msg, { node: this.#self });
     } else if (this.#kind('Node').size === 0) {
-      this.#note('warn', 'node-alone', 'there are no Node objects: acting as the only node');
+      this.#note('warn', 'NodeAlone', 'there are no Node objects: acting as the only node');
     }
   }
 
@@ -236,7 +236,7 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
     if (!isEmpty(delta)) this.#out.push({ kind: 'orders', delta });
     for (const [service, reason] of this.#plan.silent) {
       if (before.silent.get(service) === reason) continue;
-      this.#note('info', 'service-silent', `${service} is not announced: ${SENTENCES[reason]}`, {
+      this.#note('info', 'ServiceSilent', `${service} is not announced: ${SENTENCES[reason]}`, {
         service,
         reason,
       });
@@ -264,12 +264,12 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
     this.#announced = [...after.values()];
     const { put, remove } = diff(before, after, () => true);
     for (const { service, ip } of put.values()) {
-      this.#note('info', 'service-announced', `${ip} is answered from here`, { service, ip });
+      this.#note('info', 'ServiceAnnounced', `${ip} is answered from here`, { service, ip });
     }
     for (const key of remove) {
       const gone = before.get(key);
       if (gone !== undefined)
-        this.#note('info', 'service-withdrawn', `${gone.ip} let go`, { ...gone });
+        this.#note('info', 'ServiceWithdrawn', `${gone.ip} let go`, { ...gone });
     }
     for (const service of new Set([...put.values()].map((each) => each.service))) {
       const message = `announcing from node "${this.#self}" with protocol "layer2"`;

@@ -40,11 +40,11 @@ export async function runController(flags: Flags): Promise<Result<void, string>>
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      log('info', 'stopping', 'addresses stay as they are');
+      log('info', 'Stopping', 'addresses stay as they are');
       process.exit(0);
     });
   }
-  log('info', 'started', `following "${flags.manifests}"`, { port: flags.port });
+  log('info', 'Started', `following "${flags.manifests}"`, { port: flags.port });
   run(controller, files.value, log);
   return ok(undefined);
 }
@@ -104,7 +104,7 @@ class Actor {
 
   async #record(event: KubeEvent): Promise<void> {
     const recorded = await this.#kube.record(event);
-    if (!recorded.ok) this.#log('warn', 'event-lost', recorded.error.message);
+    if (!recorded.ok) this.#log('warn', 'EventLost', recorded.error.message);
   }
 
   #say({ level, event, message, problem, service, place }: Note): void {

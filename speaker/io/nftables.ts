@@ -79,10 +79,10 @@ export class Nftables {
     }
     this.#applied = result.ok ? text : undefined;
     if (result.ok) {
-      this.#log('debug', 'forwarding-applied', 'the nftables table says what is wanted');
+      this.#log('debug', 'ForwardingApplied', 'the nftables table says what is wanted');
       this.#settle();
     } else {
-      this.#log('error', 'forwarding-failed', result.error);
+      this.#log('error', 'ForwardingFailed', result.error);
       this.#retry = setTimeout(() => this.#settle(), RETRY_MS).unref();
     }
   }
@@ -96,11 +96,11 @@ export class Nftables {
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? String(error);
       const help = `set it with sysctl, or choose --forward=none`;
-      this.#log('error', 'routing-failed', `cannot write 1 to ${path} (${code}): ${help}`);
+      this.#log('error', 'RoutingFailed', `cannot write 1 to ${path} (${code}): ${help}`);
       return;
     }
     const also = family === 6 ? '; router advertisements now need accept_ra=2' : '';
-    this.#log('info', 'routing-enabled', `turned on IPv${family} routing (${path})${also}`);
+    this.#log('info', 'RoutingEnabled', `turned on IPv${family} routing (${path})${also}`);
   }
 }
 

@@ -121,7 +121,7 @@ class Program {
   #hear(message: FromReflex): void {
     switch (message.kind) {
       case 'started':
-        this.#log('info', 'started', `answering through the ${message.plane} plane`, {
+        this.#log('info', 'Started', `answering through the ${message.plane} plane`, {
           node: this.#flags.node,
           plane: message.plane,
         });
@@ -160,7 +160,7 @@ class Program {
 
   async #record(event: KubeEvent): Promise<void> {
     const recorded = await this.#files.record(event);
-    if (!recorded.ok) this.#log('warn', 'event-lost', recorded.error.message);
+    if (!recorded.ok) this.#log('warn', 'EventLost', recorded.error.message);
   }
 
   #count(): Promise<ReadonlyMap<string, bigint>> {
@@ -173,7 +173,7 @@ class Program {
   #stop(): void {
     if (this.#stopping) return;
     this.#stopping = true;
-    this.#log('info', 'stopping', 'silent from now on', { node: this.#flags.node });
+    this.#log('info', 'Stopping', 'silent from now on', { node: this.#flags.node });
     setTimeout(() => this.#exit(), STOP_LIMIT);
     if (this.#reflex === undefined) this.#exit();
     else this.#reflex.post({ kind: 'stop' });
@@ -182,7 +182,7 @@ class Program {
   #exit(): never {
     this.#reflex?.release();
     const removed = this.#forwarding?.remove();
-    if (removed?.ok === false) this.#log('error', 'forwarding-left', removed.error);
+    if (removed?.ok === false) this.#log('error', 'ForwardingLeft', removed.error);
     process.exit(0);
   }
 

@@ -103,7 +103,7 @@ class ReflexWorker {
         return this.#may(this.#plane.send(output.link, output.frame), output.link);
       case 'groups':
         for (const msg of this.#groups.apply(output.delta, (link) => this.#linkNames.get(link))) {
-          note('warn', 'group-failed', msg);
+          note('warn', 'GroupFailed', msg);
         }
         return undefined;
       case 'state':
@@ -117,10 +117,10 @@ class ReflexWorker {
     const attached = this.#plane.attach(link);
     const name = this.#linkNames.get(link.index);
     if (attached.ok) {
-      note('info', 'link-attached', `answering on ${name}`, { interface: name, mac: link.mac });
+      note('info', 'LinkAttached', `answering on ${name}`, { interface: name, mac: link.mac });
       return;
     }
-    note('warn', 'link-failed', attached.error, { interface: name });
+    note('warn', 'LinkFailed', attached.error, { interface: name });
     // Not from within the driver: the machine must not be entered twice.
     queueMicrotask(() =>
       this.put({ kind: 'attach-failed', index: link.index, message: attached.error }),
@@ -135,7 +135,7 @@ class ReflexWorker {
   /** A link that vanished under us is news of the next moment, not a failure. */
   #may(result: Result<void, string>, link: LinkIndex): void {
     if (result.ok) return;
-    note('debug', 'link-refused', result.error, { interface: this.#linkNames.get(link) });
+    note('debug', 'LinkRefused', result.error, { interface: this.#linkNames.get(link) });
   }
 
   #counters(): ReadonlyMap<string, bigint> {

@@ -118,7 +118,7 @@ class Bench {
 
   reasons(): (string | undefined)[] {
     return this.take('note')
-      .filter(({ note }) => note.event === 'service-silent')
+      .filter(({ note }) => note.event === 'ServiceSilent')
       .map(({ note }) => note.fields['reason'] as string);
   }
 }
@@ -244,7 +244,7 @@ describe('change', () => {
     bench.outputs = [];
     bench.put(pool('main', ['192.0.2.250-192.0.2.1'])).settle();
     bench.put(pool('main', ['192.0.2.250-192.0.2.1'])).settle();
-    const notes = bench.take('note').filter(({ note }) => note.event === 'config-problem');
+    const notes = bench.take('note').filter(({ note }) => note.event === 'ConfigProblem');
     expect(notes.map(({ note }) => note.fields['path'])).toEqual(['spec.addresses[0]']);
     expect(bench.orders()).toEqual({});
     bench.put(pool('main', ['198.51.100.0/24'])).settle();
@@ -270,7 +270,7 @@ describe('change', () => {
     const alone = new Bench();
     alone.put(POOL, ad('all'), service('web', ['192.0.2.240']), slice('web', [READY])).sync();
     expect(alone.orders()).toEqual({ '192.0.2.240': ['node1'] });
-    expect(alone.take('note').map(({ note }) => note.event)).toContain('node-alone');
+    expect(alone.take('note').map(({ note }) => note.event)).toContain('NodeAlone');
   });
 });
 
