@@ -17,6 +17,8 @@ import type { Host } from '../lab/segment.ts';
 import { until } from '../lab/until.ts';
 
 const ROOT = join(import.meta.dirname, '..');
+/** A bound, not an expectation: two demos beside a busy test run start slowly. */
+const START_MS = 30_000;
 const LOOPBACK = '127.0.0.1';
 const CONTROLLER_PORT = 7472;
 export const SPEAKER_PORT = 7473;
@@ -61,7 +63,9 @@ export class Cluster {
       this.#start(`backend-${name}`, namespace, 'demo/backend.ts', [name]),
     );
     await Promise.all(
-      backends.map((backend) => backend.line((line) => line === 'listening', 5000, 'it listens')),
+      backends.map((backend) =>
+        backend.line((line) => line === 'listening', START_MS, 'it listens'),
+      ),
     );
   }
 
@@ -160,7 +164,7 @@ async function ready(program: Program, namespace: Namespace, port: number): Prom
     return answer?.status === 200;
   };
   try {
-    await program.until(look, 10_000, 'it is ready', 50);
+    await program.until(look, START_MS, 'it is ready', 50);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new LabFailure(`${why}\n  ${url} said: ${last}`);

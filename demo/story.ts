@@ -65,7 +65,7 @@ async function addresses(cluster: Cluster): Promise<ServiceRow[]> {
   const services = new Services(cluster.manifests);
   try {
     const look = (): ServiceRow[] | undefined => services.addressed(NAMES);
-    return await cluster.until(look, 10_000, 'both Services have an address');
+    return await cluster.until(look, 20_000, 'both Services have an address');
   } finally {
     services.close();
   }
@@ -102,7 +102,7 @@ function ownerOf(cluster: Cluster, address: string, gone: Host | undefined): Pro
     if (mac === undefined || host === undefined || host === gone) return undefined;
     return { mac, host };
   };
-  return cluster.until(look, 5000, `a living node answers for ${address}`);
+  return cluster.until(look, 15_000, `a living node answers for ${address}`);
 }
 
 async function showPages(cluster: Cluster, say: Narrator, asked: readonly string[]): Promise<void> {
@@ -113,7 +113,7 @@ async function showPages(cluster: Cluster, say: Narrator, asked: readonly string
         const answer = await httpGet(cluster.segment.client.namespace, url);
         return answer?.status === 200 ? answer.body.trim() : undefined;
       },
-      5000,
+      15_000,
       `${url} answers`,
     );
     say.command(`curl ${url}`, page);

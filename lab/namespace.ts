@@ -172,7 +172,9 @@ function ip(args: readonly string[], input?: string): string {
   const done = executeSync(['ip', ...args], input === undefined ? {} : { input });
   if (done.code === 0) return done.stdout;
   const what = input === undefined ? args.join(' ') : input.replaceAll('\n', '; ');
-  throw new LabFailure(`\`ip ${what}\` failed: ${done.stderr.trim()}`);
+  const why = done.stderr.trim().split('\n').at(-1) ?? '';
+  const denied = why.includes('not permitted') ? ': a container needs to be privileged' : '';
+  throw new LabFailure(`\`ip ${what}\` failed: ${why}${denied}`);
 }
 
 export function killQuietly(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {

@@ -69,7 +69,7 @@ export class OutageMeter {
     const argv = [process.execPath, script, url, String(intervalMs), String(timeoutMs)];
     const { namespace, directory, name = 'outage' } = options;
     const meter = new OutageMeter(Program.start(lab, { name, argv, directory, namespace }));
-    await meter.goodAnswersSince(0, 20, 5000);
+    await meter.goodAnswersSince(0, 20, 15_000);
     return meter;
   }
 

@@ -105,6 +105,25 @@ describe('the demo', () => {
     rmSync(join(tmpdir(), `arpeggio-demo-${demo.pid}`), { recursive: true, force: true });
   });
 
+  test.each([
+    ['without root', ['setpriv', '--reuid', '65534', '--clear-groups', '--'], /root.*sudo/],
+    [
+      'in a container that may not mount',
+      ['setpriv', '--bounding-set=-sys_admin', '--inh-caps=-sys_admin', '--'],
+      /not permitted: a container needs to be privileged/,
+    ],
+  ])('%s it fails with one sentence', async (_name, wrapper, sentence) => {
+    runs += 1;
+    const argv = [...wrapper, process.execPath, MAIN];
+    const demo = Program.start(lab, { name: `demo-${runs}`, argv, directory });
+    expect((await demo.exited).code).toBe(1);
+    const [first] = demo.errors().trimEnd().split('\n');
+    expect(first).toMatch(/^demo: failed: /);
+    expect(first).toMatch(sentence);
+    expect(demo.errors()).not.toMatch(/^\s+at /m);
+    rmSync(join(tmpdir(), `arpeggio-demo-${demo.pid}`), { recursive: true, force: true });
+  });
+
   test('kept it goes on until it is stopped', async () => {
     const demo = start('--keep');
     const exit = await demo.exited;

@@ -16,7 +16,7 @@ import { parseIp } from '../../net/ip.ts';
 import type { Ip } from '../../net/ip.ts';
 import { rulesetOf } from '../../speaker/forward.ts';
 
-jest.setTimeout(30_000);
+jest.setTimeout(40_000);
 
 const VIP4 = '192.168.100.240';
 const VIP6 = 'fd00:100::240';
@@ -48,7 +48,7 @@ function hand(wishes: readonly (readonly number[])[]): void {
 
 /** Runs of nft so far. */
 function runs(): number {
-  return forwarder.log().split('"forwarding-applied"').length - 1;
+  return forwarder.log().split('"ForwardingApplied"').length - 1;
 }
 
 /** Hands over wishes and waits for the run of nft that carries out the last one. */
@@ -77,13 +77,13 @@ beforeAll(async () => {
   for (const { name, namespace } of segment.nodes) {
     const argv = [process.execPath, join(ROOT, 'demo/backend.ts'), name];
     const backend = Program.start(lab, { name: `backend-${name}`, argv, namespace, directory });
-    await backend.line((line) => line === 'listening', 5000, 'it listens');
+    await backend.line((line) => line === 'listening', 20_000, 'it listens');
   }
   const { namespace } = segment.node('node2');
   const script = join(import.meta.dirname, 'forwarder.ts');
   const argv = [process.execPath, script, wishFile];
   forwarder = Program.start(lab, { name: 'forwarder', argv, namespace, directory });
-  await forwarder.line((line) => line.includes('"open"'), 5000, 'it is open');
+  await forwarder.line((line) => line.includes('"open"'), 20_000, 'it is open');
   for (const vip of [VIP4, VIP6]) {
     segment.client.namespace.ip(`neigh add ${vip} lladdr ${segment.node('node2').mac} dev eth0`);
   }

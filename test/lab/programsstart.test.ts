@@ -11,7 +11,7 @@ import { Lab } from '../../lab/namespace.ts';
 import { Program } from '../../lab/process.ts';
 import { Segment } from '../../lab/segment.ts';
 
-jest.setTimeout(20_000);
+jest.setTimeout(40_000);
 
 const ROOT = join(import.meta.dirname, '../..');
 const PORT = 7472;
@@ -39,7 +39,7 @@ beforeAll(async () => {
   for (const namespace of [segment.control, segment.node('node1').namespace]) {
     const name = `squatter-${namespace.name}`;
     const squatter = Program.start(lab, { name, argv, namespace, directory });
-    await squatter.line((line) => line === 'listening', 5000, 'it listens');
+    await squatter.line((line) => line === 'listening', 20_000, 'it listens');
   }
 });
 
@@ -85,7 +85,7 @@ async function complaint(
     directory,
     namespace,
   });
-  await program.until(() => program.exit !== undefined, 8000, 'it gives up');
+  await program.until(() => program.exit !== undefined, 15_000, 'it gives up');
   const { code } = await program.exited;
   const lines = program.errors().trimEnd().split('\n');
   expect({ code, lines, trace: /^\s+at /m.exec(program.log()) }).toEqual({
