@@ -9,7 +9,7 @@
  *   watch(fd, callback), unwatch(handle)    callback() on the event loop when fd can be read
  *
  * Every function returns a negative errno instead of throwing, so that TypeScript can say what
- * failed and what to do. Wrong argument types are programmer errors and return -EINVAL.
+ * failed and what to do.
  *
  * Node-API only: one binary serves every Node version. `watch` polls on the loop of the
  * environment that calls it, so everything also works inside a worker thread. The alternative,
@@ -22,6 +22,7 @@
 #include <node_api.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,11 +40,33 @@ struct arguments {
 	napi_value value[MAX_ARGUMENTS];
 };
 
+struct bytes {
+	void *data;
+	size_t length;
+};
+
 static struct arguments arguments_of(napi_env env, napi_callback_info info)
 {
 	struct arguments a = {.count = MAX_ARGUMENTS};
 	napi_get_cb_info(env, info, &a.count, a.value, NULL, NULL);
 	return a;
+}
+
+/* An argument of another type becomes -1 or no bytes, which the system calls refuse. */
+static int64_t int_of(napi_env env, napi_value value)
+{
+	int64_t n;
+	return napi_get_value_int64(env, value, &n) == napi_ok ? n : -1;
+}
+
+static struct bytes bytes_of(napi_env env, napi_value value)
+{
+	struct bytes b = {0};
+	napi_typedarray_type type;
+	if (napi_get_typedarray_info(env, value, &type, &b.length, &b.data, NULL, NULL) != napi_ok ||
+	    type != napi_uint8_array)
+		return (struct bytes){0};
+	return b;
 }
 
 static napi_value number(napi_env env, int64_t n)
@@ -58,38 +81,18 @@ static napi_value outcome(napi_env env, long result)
 	return number(env, result < 0 ? -errno : result);
 }
 
-static int bytes_of(napi_env env, napi_value value, void **data, size_t *length)
-{
-	napi_typedarray_type type;
-	return napi_get_typedarray_info(env, value, &type, length, data, NULL, NULL) == napi_ok &&
-	       type == napi_uint8_array;
-}
-
 static napi_value bpf(napi_env env, napi_callback_info info)
 {
 	struct arguments a = arguments_of(env, info);
-	int32_t cmd;
-	void *attr, *data;
-	size_t size, length;
-	if (napi_get_value_int32(env, a.value[0], &cmd) != napi_ok ||
-	    !bytes_of(env, a.value[1], &attr, &size))
-		return number(env, -EINVAL);
+	struct bytes attr = bytes_of(env, a.value[1]);
 	for (size_t i = 2; i + 1 < a.count && i + 1 < MAX_ARGUMENTS; i += 2) {
-		uint32_t offset;
-		if (napi_get_value_uint32(env, a.value[i], &offset) != napi_ok ||
-		    !bytes_of(env, a.value[i + 1], &data, &length) ||
-		    offset + sizeof(uint64_t) > size)
+		uint64_t offset = int_of(env, a.value[i]);
+		uint64_t address = (uintptr_t)bytes_of(env, a.value[i + 1]).data;
+		if (attr.length < sizeof address || offset > attr.length - sizeof address)
 			return number(env, -EINVAL);
-		uint64_t address = (uintptr_t)data;
-		memcpy((char *)attr + offset, &address, sizeof address);
+		memcpy((char *)attr.data + offset, &address, sizeof address);
 	}
-	/* With a signal pending the verifier gives up (EAGAIN): a profiler's tick is enough. */
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	napi_value result = outcome(env, syscall(SYS_bpf, cmd, attr, size));
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return result;
+	return outcome(env, syscall(SYS_bpf, int_of(env, a.value[0]), attr.data, attr.length));
 }
 
 static void unmap(napi_env env, void *data, void *length)
@@ -101,20 +104,15 @@ static void unmap(napi_env env, void *data, void *length)
 static napi_value map(napi_env env, napi_callback_info info)
 {
 	struct arguments a = arguments_of(env, info);
-	int32_t fd;
-	int64_t length;
-	bool writable;
-	if (napi_get_value_int32(env, a.value[0], &fd) != napi_ok ||
-	    napi_get_value_int64(env, a.value[1], &length) != napi_ok ||
-	    napi_get_value_bool(env, a.value[2], &writable) != napi_ok)
-		return number(env, -EINVAL);
+	size_t length = int_of(env, a.value[1]);
+	bool writable = false;
+	napi_get_value_bool(env, a.value[2], &writable);
 	int protection = PROT_READ | (writable ? PROT_WRITE : 0);
-	void *data = mmap(NULL, length, protection, MAP_SHARED, fd, 0);
+	void *data = mmap(NULL, length, protection, MAP_SHARED, int_of(env, a.value[0]), 0);
 	if (data == MAP_FAILED)
 		return outcome(env, -1);
 	napi_value buffer;
-	void *hint = (void *)(size_t)length;
-	if (napi_create_external_arraybuffer(env, data, length, unmap, hint, &buffer) != napi_ok) {
+	if (napi_create_external_arraybuffer(env, data, length, unmap, (void *)length, &buffer)) {
 		munmap(data, length);
 		return number(env, -ENOMEM);
 	}
@@ -125,12 +123,10 @@ static napi_value map(napi_env env, napi_callback_info info)
 static napi_value netlink(napi_env env, napi_callback_info info)
 {
 	struct arguments a = arguments_of(env, info);
-	int32_t protocol, group, one = 1, room = 1 << 20;
-	uint32_t groups;
-	if (napi_get_value_int32(env, a.value[0], &protocol) != napi_ok ||
-	    napi_get_array_length(env, a.value[1], &groups) != napi_ok)
-		return number(env, -EINVAL);
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+	int one = 1, room = 1 << 20;
+	uint32_t groups = 0;
+	napi_get_array_length(env, a.value[1], &groups);
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, int_of(env, a.value[0]));
 	if (fd < 0)
 		return outcome(env, -1);
 	struct timeval second = {.tv_sec = 1};
@@ -143,48 +139,35 @@ static napi_value netlink(napi_env env, napi_callback_info info)
 	for (uint32_t i = 0; i < groups && !failed; i++) {
 		napi_value value;
 		napi_get_element(env, a.value[1], i, &value);
-		if (napi_get_value_int32(env, value, &group) != napi_ok)
-			group = 0; /* the kernel refuses it */
+		int group = int_of(env, value);
 		failed = setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group);
 	}
-	if (failed) {
-		napi_value error = outcome(env, -1);
+	napi_value result = failed ? outcome(env, -1) : number(env, fd);
+	if (failed)
 		close(fd);
-		return error;
-	}
-	return number(env, fd);
-}
-
-/* MSG_TRUNC: the real length, so that the caller sees when its buffer was too small. */
-static napi_value transfer(napi_env env, struct arguments a, int sending)
-{
-	int32_t fd;
-	void *data;
-	size_t length;
-	if (napi_get_value_int32(env, a.value[0], &fd) != napi_ok ||
-	    !bytes_of(env, a.value[1], &data, &length))
-		return number(env, -EINVAL);
-	return outcome(env, sending ? send(fd, data, length, 0) : recv(fd, data, length, MSG_TRUNC));
+	return result;
 }
 
 static napi_value send_one(napi_env env, napi_callback_info info)
 {
-	return transfer(env, arguments_of(env, info), 1);
+	struct arguments a = arguments_of(env, info);
+	struct bytes b = bytes_of(env, a.value[1]);
+	return outcome(env, send(int_of(env, a.value[0]), b.data, b.length, 0));
 }
 
+/* MSG_TRUNC: the real length, so that the caller sees when its buffer was too small. */
 static napi_value receive_one(napi_env env, napi_callback_info info)
 {
-	return transfer(env, arguments_of(env, info), 0);
+	struct arguments a = arguments_of(env, info);
+	struct bytes b = bytes_of(env, a.value[1]);
+	return outcome(env, recv(int_of(env, a.value[0]), b.data, b.length, MSG_TRUNC));
 }
 
 /* Not fs.closeSync: in a worker it warns of descriptors that Node did not open. */
 static napi_value close_fd(napi_env env, napi_callback_info info)
 {
 	struct arguments a = arguments_of(env, info);
-	int32_t fd;
-	if (napi_get_value_int32(env, a.value[0], &fd) != napi_ok)
-		return number(env, -EINVAL);
-	return outcome(env, close(fd));
+	return outcome(env, close(int_of(env, a.value[0])));
 }
 
 /* A poll on one fd. It lives until unwatch or until its environment ends, whichever is first. */
@@ -198,8 +181,11 @@ struct watcher {
 
 static void readable(uv_poll_t *poll, int status, int events)
 {
-	(void)status, (void)events; /* an error also makes the fd readable: receive() returns it */
+	(void)events;
 	struct watcher *w = poll->data;
+	/* libuv stops at an error (netlink: ENOBUFS); receive() returns it, and life goes on. */
+	if (status < 0)
+		uv_poll_start(poll, UV_READABLE, readable);
 	napi_handle_scope scope;
 	napi_value callback, receiver, error;
 	napi_open_handle_scope(w->env, &scope);
@@ -235,14 +221,11 @@ static void stop(napi_async_cleanup_hook_handle handle, void *data)
 static napi_value watch(napi_env env, napi_callback_info info)
 {
 	struct arguments a = arguments_of(env, info);
-	int32_t fd;
 	uv_loop_t *loop;
 	napi_value name, handle;
-	if (napi_get_value_int32(env, a.value[0], &fd) != napi_ok)
-		return number(env, -EINVAL);
 	struct watcher *w = calloc(1, sizeof *w);
 	napi_get_uv_event_loop(env, &loop);
-	int failed = w ? uv_poll_init(loop, &w->poll, fd) : -ENOMEM;
+	int failed = w ? uv_poll_init(loop, &w->poll, int_of(env, a.value[0])) : -ENOMEM;
 	if (failed) {
 		free(w);
 		return number(env, failed); /* libuv's errors are negative errnos */

@@ -1,0 +1,47 @@
+/**
+ * Measurements, run by `npm run -s bench -- NAME`. Results go to standard output, progress to
+ * standard error; everything happens in namespaces that are removed at the end.
+ *
+ *   answer [--json] [--rounds N]    ARP and NDP answers beside the kernel's own; needs root
+ */
+import { parseArgs } from 'node:util';
+import { LabFailure } from '../lab/failure.ts';
+import { answer } from './answer.ts';
+import { asJson, asTable } from './report.ts';
+
+const USAGE = 'usage: npm run -s bench -- answer [--json] [--rounds N]';
+const ROUNDS = 7;
+
+function fail(sentence: string): never {
+  process.stderr.write(`bench: ${sentence}\n`);
+  process.exit(1);
+}
+
+function readArguments(): { json: boolean; rounds: number } {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { json: { type: 'boolean' }, rounds: { type: 'string' } },
+    });
+    const rounds = Number(values.rounds ?? ROUNDS);
+    if (positionals.join() !== 'answer' || !Number.isInteger(rounds) || rounds < 1) fail(USAGE);
+    return { json: values.json ?? false, rounds };
+  } catch {
+    return fail(USAGE);
+  }
+}
+
+const { json, rounds } = readArguments();
+try {
+  const started = performance.now();
+  const answers = await answer(rounds, (text) => {
+    const seconds = ((performance.now() - started) / 1000).toFixed(0);
+    process.stderr.write(`${seconds.padStart(4)} s  ${text}\n`);
+  });
+  process.stdout.write(json ? `${JSON.stringify(asJson(answers))}\n` : asTable(answers));
+} catch (error) {
+  if (error instanceof LabFailure) fail(error.message);
+  throw error;
+}
+// The responders' channels would keep the process.
+process.exit();
