@@ -2,7 +2,9 @@
  * The bpf plane keeps the contract in the kernel, on tcx and on clsact; it falls silent when its
  * process dies or freezes; and on random frames it agrees with respond.ts byte for byte.
  */
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { Lab } from '../../lab/namespace.ts';
 import { arpRequest, emitArp } from '../../net/arp.ts';
 import { formatIp } from '../../net/ip.ts';
 import type { RemotePlane } from '../contract/dataplane.ts';
@@ -12,6 +14,24 @@ import { Cable, PlaneProcess, openBench } from './cable.ts';
 
 dataPlaneContract('bpf on tcx, in a worker', () => openBench('tcx', '--worker', 'tcx'));
 dataPlaneContract('bpf on clsact', () => openBench('clsact', 'clsact'));
+
+test.each([
+  ['no capability', '-all', 'cannot create a BPF map (EPERM)'],
+  ['CAP_BPF alone', '-all,+bpf', 'cannot load the BPF responder (EPERM)'],
+  ['CAP_NET_ADMIN alone', '-all,+net_admin', 'cannot create a BPF map (EPERM)'],
+])('with %s it says what is missing', (_, capabilities, what) => {
+  const lab = new Lab('rights');
+  try {
+    const script = join(import.meta.dirname, 'planehost.ts');
+    // Root without capabilities: it may read the sources, and nothing more.
+    const drop = ['setpriv', '--inh-caps', capabilities, '--bounding-set', capabilities, '--'];
+    const run = lab.namespace('node').execSync([...drop, process.execPath, script, 'tcx']);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toContain(`Error: ${what}: the speaker needs CAP_BPF and CAP_NET_ADMIN`);
+  } finally {
+    lab.close();
+  }
+});
 
 const VIP = ip('192.0.2.240');
 const REQUEST = arpRequest(VIP, ip('192.0.2.1'), '02:64:00:00:00:01');
