@@ -286,11 +286,10 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     this.#writes.failed += 1;
     write.state = 'failed';
     const { kind, message } = result.error;
-    // Somebody else was faster. What he wrote is here, or about to come.
-    if (kind === 'conflict') {
-      entry.last = undefined;
-      if (isShown) return;
-    } else if (entry.failures === 0) {
+    // A promise that came to nothing: somebody else was faster, or the Service is another by now.
+    if (kind === 'conflict' || isShown) entry.last = undefined;
+    if (kind === 'conflict' && isShown) return;
+    if (kind !== 'conflict' && entry.failures === 0) {
       this.#note({ level: 'warn', event: 'WriteFailed', message, service: update.key });
     }
     entry.retryAt = now + Math.min(RETRY_MOST, RETRY_FIRST * 2 ** entry.failures);

@@ -91,7 +91,7 @@ export class Ledger {
   /** Gives back what was taken; others may have it once the source shows that it is gone. */
   leave(ip: Ip, key: string): void {
     const users = this.#users[ip.family].get(ip.value)?.filter((user) => user.key !== key) ?? [];
-    // An empty entry stays, so that the search, which does not turn back, never depended on it.
+    // The entry stays, empty: the search takes it for used, and it does not turn back anyway.
     this.#users[ip.family].set(ip.value, users);
     if (!this.#leaving[ip.family].has(ip.value)) this.#leaving[ip.family].set(ip.value, key);
   }
@@ -123,8 +123,7 @@ export class Ledger {
     const { family } = range;
     while (stretch.next <= range.last) {
       const ip = { family, value: stretch.next };
-      const used = this.#users[family].has(ip.value) || this.#leaving[family].has(ip.value);
-      if (!used && !isAvoided(pool, ip)) return ip;
+      if (!this.#users[family].has(ip.value) && !isAvoided(pool, ip)) return ip;
       stretch.next += 1n;
     }
     return undefined;

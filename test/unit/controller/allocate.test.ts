@@ -257,6 +257,11 @@ describe('holders', () => {
       '192.0.2.240 of lan',
     ]);
     expect(decide([LAN], wishes)).toEqual(['192.0.2.240 of lan', '192.0.2.241 of lan']);
+    const half = { a: { held: '198.51.100.1 2001:db8::240' }, b: {} };
+    expect(decide([SIX], half, { incomplete: true })).toEqual([
+      'untouched',
+      '2001:db8::241 of six',
+    ]);
   });
 });
 
