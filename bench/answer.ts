@@ -23,6 +23,8 @@ export interface Answers {
   readonly rounds: Readonly<Record<Family, Rounds>>;
   /** Questions of the paced loop that were never answered. */
   readonly lost: number;
+  /** Processor time that the plane's process takes in a second, asked or not, in microseconds. */
+  readonly beat: number;
 }
 
 export async function answer(count: number, progress: (text: string) => void): Promise<Answers> {
@@ -31,11 +33,13 @@ export async function answer(count: number, progress: (text: string) => void): P
     progress('making namespaces and responders');
     await stage.open();
     const rounds = { arp: emptyRounds(), ndp: emptyRounds() };
+    const beats: number[] = [];
     let lost = 0;
     for (let round = 1; round <= count; round++) {
       for (const family of FAMILIES) {
         progress(`round ${round} of ${count}: ${family} nobody`);
         const idle = await measureIdle(stage, family);
+        beats.push(((idle.responders.get('bpf') ?? 0) * 1000) / LOAD_MS);
         for (const variant of VARIANTS) {
           progress(`round ${round} of ${count}: ${family} ${variant}`);
           stage.block(variant, variant === 'bpf-blocked');
@@ -46,7 +50,7 @@ export async function answer(count: number, progress: (text: string) => void): P
         }
       }
     }
-    return { rounds, lost };
+    return { rounds, lost, beat: median(beats) };
   } finally {
     stage.close();
   }

@@ -88,6 +88,10 @@ export function asTable(answers: Answers): string {
   const report = asJson(answers);
   const tables = FAMILIES.map((family) => table(family, family === 'arp' ? report : report.ndp));
   const count = answers.rounds.arp.get('kernel')?.length ?? 0;
-  const foot = `Medians of ${count} rounds; ${answers.lost} paced questions were not answered.`;
-  return `${tables.join('\n\n')}\n\n${targets()}${foot}\n`;
+  const foot = [
+    `Medians of ${count} rounds; ${answers.lost} paced questions were not answered.`,
+    `Keeping the lease takes ${(answers.beat / 1000).toFixed(1)} ms of processor time a second,`,
+    'however many questions are answered; it is not part of the cost of a reply.',
+  ];
+  return `${tables.join('\n\n')}\n\n${targets()}${foot.join('\n')}\n`;
 }
