@@ -159,10 +159,11 @@ function cannotShare(claim: Claim, user: Claim): string | undefined {
   const used = `is used by ${user.key}`;
   if (claim.sharing === undefined || user.sharing?.key !== claim.sharing.key) return used;
   if (claim.externalTrafficPolicy !== user.externalTrafficPolicy) {
-    return `${used}, which shares it only under externalTrafficPolicy ${user.externalTrafficPolicy}`;
+    const policy = user.externalTrafficPolicy;
+    return `${used}, which shares it only under externalTrafficPolicy ${policy}`;
   }
   if (claim.sharing.backend !== user.sharing.backend) {
-    return `${used}, which has another selector; under externalTrafficPolicy Local it must be equal`;
+    return `${used}, whose selector differs; under externalTrafficPolicy Local it must be equal`;
   }
   const port = claim.ports.find((each) => user.ports.includes(each));
   return port === undefined ? undefined : `${used}, which has the same port ${port}`;

@@ -123,8 +123,8 @@ function page(): string {
   const head = [
     '# Custom resources',
     '',
-    'Generated from `config/schema.ts` by `npm run generate`; do not edit. The group, the names and',
-    'the defaults are those of MetalLB, so its objects are read unchanged.',
+    'Generated from `config/schema.ts` by `npm run generate`; do not edit. Group, names and',
+    'defaults are those of MetalLB, so its objects are read unchanged.',
     '',
     '',
   ].join('\n');

@@ -1,3 +1,4 @@
+/** Holds every implementation of the port `Kube` to its contract. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

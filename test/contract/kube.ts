@@ -77,170 +77,183 @@ export function service(name: string, port = 80, annotations?: Record<string, st
 
 const STATUS = { loadBalancer: { ingress: [{ ip: '192.0.2.1', ipMode: 'VIP' }] } };
 
+/** Of the test that runs. */
+let world: World;
+
+function versionOf(object: KubeObject): string {
+  return object.metadata.resourceVersion ?? '';
+}
+
+function write(object: Service, kube = world.kube): ReturnType<Kube['updateStatus']> {
+  const { metadata } = object;
+  return kube.updateStatus({
+    resource: SERVICE,
+    key: keyOf(object),
+    resourceVersion: metadata.resourceVersion ?? '',
+    status: STATUS,
+    annotations: { 'example.org/mine': 'yes', 'example.org/gone': undefined },
+  });
+}
+
 export function kubeContract(name: string, open: () => Promise<World>): void {
   describe(`Kube on ${name}`, () => {
-    let world: World;
     beforeEach(async () => {
       world = await open();
     });
     afterEach(() => world.close());
+    describe('watch', () => watchTests());
+    describe('updateStatus', () => statusTests());
+    describe('for people', () => peopleTests());
+  });
+}
 
-    const versionOf = (object: KubeObject): string => object.metadata.resourceVersion ?? '';
+function watchTests(): void {
+  test('a watch begins with what is there, then says synced', async () => {
+    await world.put(service('a'));
+    await world.put(service('b'));
+    const all = new Watching(await world.second(), SERVICE);
+    await all.synced();
+    const kinds = all.events.map((event) => event.type);
+    expect(kinds).toEqual(['put', 'put', 'synced']);
+  });
 
-    const write = async (object: Service, kube = world.kube) => {
-      const { metadata } = object;
-      return kube.updateStatus({
-        resource: SERVICE,
-        key: keyOf(object),
-        resourceVersion: metadata.resourceVersion ?? '',
-        status: STATUS,
-        annotations: { 'example.org/mine': 'yes', 'example.org/gone': undefined },
-      });
-    };
+  test('an empty kind is synced too', async () => {
+    const pools = new Watching(world.kube, IP_ADDRESS_POOL);
+    await pools.synced();
+    expect(pools.events).toHaveLength(1);
+  });
 
-    test('a watch begins with what is there, then says synced', async () => {
-      await world.put(service('a'));
-      await world.put(service('b'));
-      const all = new Watching(await world.second(), SERVICE);
-      await all.synced();
-      const kinds = all.events.map((event) => event.type);
-      expect(kinds).toEqual(['put', 'put', 'synced']);
+  test('creation, change and deletion arrive, with a new version each', async () => {
+    const watching = new Watching(world.kube, SERVICE);
+    await watching.synced();
+    await world.put(service('a', 80));
+    const first = await watching.put('default/a');
+    await world.put(service('a', 81));
+    const second = await watching.put('default/a', ({ spec }) => spec.ports?.[0]?.port === 81);
+    expect(versionOf(second)).not.toBe(versionOf(first));
+    await world.remove(SERVICE, 'default/a');
+    await watching.until((event) => event.type === 'delete' && event.key === 'default/a');
+  });
+
+  test('a watch sees only its kind', async () => {
+    const pools = new Watching(world.kube, IP_ADDRESS_POOL);
+    const services = new Watching(world.kube, SERVICE);
+    await world.put(service('a'));
+    await services.put('default/a');
+    expect(pools.events.filter((event) => event.type === 'put')).toEqual([]);
+  });
+
+  test('status goes with its object', async () => {
+    await world.put(service('a'));
+    const watching = new Watching(world.kube, SERVICE);
+    await write(await watching.put('default/a'));
+    await world.remove(SERVICE, 'default/a');
+    await watching.until((event) => event.type === 'delete');
+    const from = watching.events.length;
+    await world.put(service('a'));
+    const born = await watching.until((event) => event.type === 'put', from);
+    expect(born.type === 'put' && (born.object as Service).status?.loadBalancer?.ingress).toBe(
+      undefined,
+    );
+  });
+
+  test('nothing is delivered after the end of a watch', async () => {
+    const ended = new Watching(world.kube, SERVICE);
+    const watching = new Watching(world.kube, SERVICE);
+    await ended.synced();
+    ended.stop();
+    await world.put(service('a'));
+    await watching.put('default/a');
+    expect(ended.events).toHaveLength(1);
+  });
+}
+
+function statusTests(): void {
+  test('other clients see what was written, also ones that come later', async () => {
+    await world.put(service('a'));
+    const other = new Watching(await world.second(), SERVICE);
+    await other.synced();
+    const watching = new Watching(world.kube, SERVICE);
+    await write(await watching.put('default/a'));
+    await other.put('default/a', ({ status }) => status?.loadBalancer !== undefined);
+    const late = new Watching(await world.second(), SERVICE);
+    const seen = await late.put('default/a');
+    expect(seen.status?.loadBalancer).toEqual(STATUS.loadBalancer);
+  });
+
+  test('status and annotations are written; everything else stays', async () => {
+    const annotations = { 'example.org/gone': 'x', 'example.org/theirs': 'y' };
+    await world.put(service('a', 80, annotations));
+    const watching = new Watching(world.kube, SERVICE);
+    const before = await watching.put('default/a');
+    const written = await write(before);
+    expect(written.ok && written.value.metadata.annotations).toEqual({
+      'example.org/theirs': 'y',
+      'example.org/mine': 'yes',
     });
+    const after = await watching.put('default/a', ({ status }) => status !== undefined);
+    expect(after.status?.loadBalancer).toEqual(STATUS.loadBalancer);
+    expect(after.spec.ports?.[0]?.port).toBe(80);
+    expect(versionOf(after)).not.toBe(versionOf(before));
+  });
 
-    test('an empty kind is synced too', async () => {
-      const pools = new Watching(world.kube, IP_ADDRESS_POOL);
-      await pools.synced();
-      expect(pools.events).toHaveLength(1);
-    });
+  test('a decision on an old version is a conflict, and writes nothing', async () => {
+    await world.put(service('a'));
+    const watching = new Watching(world.kube, SERVICE);
+    const old = await watching.put('default/a');
+    expect((await write(old)).ok).toBe(true);
+    const again = await write(old);
+    expect(again.ok ? '' : again.error.kind).toBe('conflict');
+    const elsewhere = await write(old, await world.second());
+    expect(elsewhere.ok ? '' : elsewhere.error.kind).toBe('conflict');
+  });
 
-    test('creation, change and deletion arrive, with a new version each', async () => {
-      const watching = new Watching(world.kube, SERVICE);
-      await watching.synced();
-      await world.put(service('a', 80));
-      const first = await watching.put('default/a');
-      await world.put(service('a', 81));
-      const second = await watching.put('default/a', ({ spec }) => spec.ports?.[0]?.port === 81);
-      expect(versionOf(second)).not.toBe(versionOf(first));
-      await world.remove(SERVICE, 'default/a');
-      await watching.until((event) => event.type === 'delete' && event.key === 'default/a');
-    });
+  test('of two clients that decided on the same version one learns of the other', async () => {
+    await world.put(service('a'));
+    const second = await world.second();
+    const [one, two] = [new Watching(world.kube, SERVICE), new Watching(second, SERVICE)];
+    const [mine, theirs] = [await one.put('default/a'), await two.put('default/a')];
+    const results = [await write(mine), await write(theirs, second)];
+    expect(results.map((result) => result.ok)).toEqual([true, false]);
+  });
 
-    test('a watch sees only its kind', async () => {
-      const pools = new Watching(world.kube, IP_ADDRESS_POOL);
-      const services = new Watching(world.kube, SERVICE);
-      await world.put(service('a'));
-      await services.put('default/a');
-      expect(pools.events.filter((event) => event.type === 'put')).toEqual([]);
-    });
+  test('what does not exist cannot be updated', async () => {
+    const result = await write(service('nobody'));
+    expect(result.ok ? '' : result.error.kind).toBe('not-found');
+  });
 
-    test('status and annotations are written; everything else stays', async () => {
-      const annotations = { 'example.org/gone': 'x', 'example.org/theirs': 'y' };
-      await world.put(service('a', 80, annotations));
-      const watching = new Watching(world.kube, SERVICE);
-      const before = await watching.put('default/a');
-      const written = await write(before);
-      expect(written.ok && written.value.metadata.annotations).toEqual({
-        'example.org/theirs': 'y',
-        'example.org/mine': 'yes',
-      });
-      const after = await watching.put('default/a', ({ status }) => status !== undefined);
-      expect(after.status?.loadBalancer).toEqual(STATUS.loadBalancer);
-      expect(after.spec.ports?.[0]?.port).toBe(80);
-      expect(versionOf(after)).not.toBe(versionOf(before));
-    });
-
-    test('other clients see what was written, also ones that come later', async () => {
-      await world.put(service('a'));
-      const other = new Watching(await world.second(), SERVICE);
-      await other.synced();
-      const watching = new Watching(world.kube, SERVICE);
-      await write(await watching.put('default/a'));
-      await other.put('default/a', ({ status }) => status?.loadBalancer !== undefined);
-      const late = new Watching(await world.second(), SERVICE);
-      const seen = await late.put('default/a');
-      expect(seen.status?.loadBalancer).toEqual(STATUS.loadBalancer);
-    });
-
-    test('a decision on an old version is a conflict, and writes nothing', async () => {
-      await world.put(service('a'));
-      const watching = new Watching(world.kube, SERVICE);
-      const old = await watching.put('default/a');
-      expect((await write(old)).ok).toBe(true);
-      const again = await write(old);
-      expect(again.ok ? '' : again.error.kind).toBe('conflict');
-      const elsewhere = await write(old, await world.second());
-      expect(elsewhere.ok ? '' : elsewhere.error.kind).toBe('conflict');
-    });
-
-    test('two clients that decided on the same version: one of them learns of the other', async () => {
-      await world.put(service('a'));
-      const second = await world.second();
-      const [one, two] = [new Watching(world.kube, SERVICE), new Watching(second, SERVICE)];
-      const [mine, theirs] = [await one.put('default/a'), await two.put('default/a')];
-      const results = [await write(mine), await write(theirs, second)];
-      expect(results.map((result) => result.ok)).toEqual([true, false]);
-    });
-
-    test('what does not exist cannot be updated', async () => {
-      const result = await write(service('nobody'));
-      expect(result.ok ? '' : result.error.kind).toBe('not-found');
-    });
-
-    test('status goes with its object', async () => {
-      await world.put(service('a'));
-      const watching = new Watching(world.kube, SERVICE);
-      await write(await watching.put('default/a'));
-      await world.remove(SERVICE, 'default/a');
-      await watching.until((event) => event.type === 'delete');
-      const from = watching.events.length;
-      await world.put(service('a'));
-      const born = await watching.until((event) => event.type === 'put', from);
-      expect(born.type === 'put' && (born.object as Service).status?.loadBalancer?.ingress).toBe(
-        undefined,
+  test('a sink may write at once', async () => {
+    await world.put(service('a'));
+    const done = new Promise<boolean>((resolve) => {
+      world.kube.watch(
+        SERVICE,
+        (event) => {
+          if (event.type !== 'put' || (event.object as Service).status !== undefined) return;
+          void write(event.object as Service).then((result) => resolve(result.ok));
+        },
+        new AbortController().signal,
       );
     });
+    expect(await done).toBe(true);
+  });
+}
 
-    test('nothing is delivered after the end of a watch', async () => {
-      const ended = new Watching(world.kube, SERVICE);
-      const watching = new Watching(world.kube, SERVICE);
-      await ended.synced();
-      ended.stop();
-      await world.put(service('a'));
-      await watching.put('default/a');
-      expect(ended.events).toHaveLength(1);
+function peopleTests(): void {
+  test('events are recorded', async () => {
+    const recorded = await world.kube.record({
+      resource: SERVICE,
+      key: 'default/a',
+      type: 'Normal',
+      reason: 'IPAllocated',
+      message: 'Assigned IP ["192.0.2.1"]',
     });
+    expect(recorded.ok).toBe(true);
+  });
 
-    test('a sink may write at once', async () => {
-      await world.put(service('a'));
-      const done = new Promise<boolean>((resolve) => {
-        world.kube.watch(
-          SERVICE,
-          (event) => {
-            if (event.type !== 'put' || (event.object as Service).status !== undefined) return;
-            void write(event.object as Service).then((result) => resolve(result.ok));
-          },
-          new AbortController().signal,
-        );
-      });
-      expect(await done).toBe(true);
-    });
-
-    test('events are recorded', async () => {
-      const recorded = await world.kube.record({
-        resource: SERVICE,
-        key: 'default/a',
-        type: 'Normal',
-        reason: 'IPAllocated',
-        message: 'Assigned IP ["192.0.2.1"]',
-      });
-      expect(recorded.ok).toBe(true);
-    });
-
-    test('place leads a person to the object', async () => {
-      await world.put(service('a'));
-      await new Watching(world.kube, SERVICE).put('default/a');
-      expect(world.kube.place(SERVICE, 'default/a', 'spec.ports[0].port')).toMatch(/a/);
-      expect(world.kube.place(SERVICE, 'default/nobody', '')).toMatch('default/nobody');
-    });
+  test('place leads a person to the object', async () => {
+    await world.put(service('a'));
+    await new Watching(world.kube, SERVICE).put('default/a');
+    expect(world.kube.place(SERVICE, 'default/a', 'spec.ports[0].port')).toMatch(/a/);
+    expect(world.kube.place(SERVICE, 'default/nobody', '')).toMatch('default/nobody');
   });
 }

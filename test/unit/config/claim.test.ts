@@ -1,3 +1,4 @@
+/** What a Service asks for and holds, from what is written on it. */
 import { describe, expect, test } from '@jest/globals';
 import { claimOf, heldAddresses, holdingOf } from '../../../config/claim.ts';
 import type { Claim } from '../../../config/claim.ts';

@@ -1,3 +1,4 @@
+/** Command lines: what is accepted, and the one sentence for what is not. */
 import { describe, expect, test } from '@jest/globals';
 import { flagHelp, parseFlags } from '../../../config/flags.ts';
 import type { FlagSpec } from '../../../config/flags.ts';
@@ -85,6 +86,8 @@ describe('parseFlags', () => {
   });
 });
 
+const LIST = '(comma-separated, may be repeated)';
+
 test('help is a table of all flags with their defaults', () => {
   expect(flagHelp('controller', 'allocates addresses', SPEC)).toBe(
     [
@@ -96,7 +99,7 @@ test('help is a table of all flags with their defaults', () => {
       '  --port=N                           port of /metrics (default 7472)',
       '  --log-level=debug|info|warn|error  least level that is logged (default info)',
       '  --host=TEXT                        address of /metrics (default 127.0.0.1)',
-      '  --exclude=TEXT                     interfaces to leave alone (comma-separated, may be repeated)',
+      `  --exclude=TEXT                     interfaces to leave alone ${LIST}`,
       '  --verbose                          say more',
       '  --help                             this text',
       '',

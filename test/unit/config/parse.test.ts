@@ -1,3 +1,4 @@
+/** Pools and advertisements: what they mean, and every problem they can have. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { hold, NOTHING_HELD } from '../../../config/held.ts';

@@ -1,3 +1,4 @@
+/** Malformed objects: the path and the sentence of each fault. */
 import { describe, expect, test } from '@jest/globals';
 import { check, knows, validate } from '../../../config/schema.ts';
 

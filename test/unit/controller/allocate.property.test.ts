@@ -1,3 +1,4 @@
+/** What holds for all claims and all pools. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Claim } from '../../../config/claim.ts';

@@ -1,3 +1,4 @@
+/** Who gets which address: one rule, one example. */
 import { describe, expect, test } from '@jest/globals';
 import type { Pool } from '../../../config/model.ts';
 import { allocate } from '../../../controller/allocate.ts';

@@ -1,3 +1,4 @@
+/** The Machine in conversation with a source of truth in memory. */
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { IP_ADDRESS_POOL, SERVICE } from '../../../kube/kube.ts';
 import type { Service } from '../../../kube/objects.ts';

@@ -1,3 +1,4 @@
+/** What is written for a decision, and what is said about it. */
 import { describe, expect, test } from '@jest/globals';
 import { POOL_ANNOTATION } from '../../../config/claim.ts';
 import type { Decision } from '../../../controller/allocate.ts';
@@ -157,7 +158,7 @@ describe('plan', () => {
     ]);
   });
 
-  test('a request nobody understands: what is held stays, and the condition says what to mend', () => {
+  test('a request nobody understands: what is held stays; the condition says why', () => {
     const problem = { resource: SERVICE, key: 'd/web', path: 'spec.x', message: 'is wrong' };
     const before = after(service(), ONE);
     const kept = made({ service: before, decision: ONE, problems: [problem] });

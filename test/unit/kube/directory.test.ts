@@ -1,3 +1,4 @@
+/** Which content of which file is believed, and when; in virtual time. */
 import { describe, expect, test } from '@jest/globals';
 import { validate } from '../../../config/schema.ts';
 import { Directory, SETTLE } from '../../../kube/directory.ts';
@@ -6,7 +7,9 @@ import { SERVICE } from '../../../kube/kube.ts';
 import { writeOverlay } from '../../../kube/overlay.ts';
 
 const service = (name: string, port: number | string = 80): string =>
-  `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}}\nspec:\n  ports:\n    - port: ${port}\n`;
+  ['apiVersion: v1', 'kind: Service', `metadata: {name: ${name}}`]
+    .concat('spec:', '  ports:', `    - port: ${port}`, '')
+    .join('\n');
 
 /** A conversation: what goes in at a time, what comes out in short words. */
 function begun(files: Record<string, string> = {}): Talk {

@@ -1,3 +1,4 @@
+/** Texts of manifests: their objects, and where their problems are. */
 import { describe, expect, test } from '@jest/globals';
 import { validate } from '../../../config/schema.ts';
 import { readManifests } from '../../../kube/manifest.ts';
@@ -29,7 +30,8 @@ describe('readManifests', () => {
       '# nothing\n',
       'apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: shop}\nspec: {}\n',
       'apiVersion: v1\nkind: Node\nmetadata: {name: node-1}\n',
-      'apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: s}\naddressType: IPv4\n',
+      'apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n' +
+        'metadata: {name: s}\naddressType: IPv4\n',
       'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: passed-over}\n',
       'apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: other-group}\n',
     ].join('---\n');

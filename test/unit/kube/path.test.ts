@@ -1,3 +1,4 @@
+/** The notation of JSON paths, both ways. */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { pathSteps, pathText } from '../../../kube/path.ts';

@@ -1,3 +1,4 @@
+/** Label selectors: what they match, and what is wrong with them. */
 import { describe, expect, test } from '@jest/globals';
 import { matches, matchesAny, selectorFaults, selectorText } from '../../../kube/selector.ts';
 
