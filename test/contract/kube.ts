@@ -101,9 +101,15 @@ export function kubeContract(name: string, open: () => Promise<World>): void {
       world = await open();
     });
     afterEach(() => world.close());
-    describe('watch', () => watchTests());
-    describe('updateStatus', () => statusTests());
-    describe('for people', () => peopleTests());
+    describe('watch', () => {
+      watchTests();
+    });
+    describe('updateStatus', () => {
+      statusTests();
+    });
+    describe('for people', () => {
+      peopleTests();
+    });
   });
 }
 
