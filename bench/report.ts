@@ -81,7 +81,7 @@ function targets(): string {
     );
     return wanted.length === 0 ? '' : `  ${HEADINGS[metric]}: ${wanted.join(', ')}\n`;
   });
-  return `Targets, as ratios to the kernel's own answer (in brackets; ! missed):\n${lines.join('')}`;
+  return `Targets, as ratios to the kernel's answer (in brackets; ! missed):\n${lines.join('')}`;
 }
 
 export function asTable(answers: Answers): string {
