@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { Lab } from '../../lab/namespace.ts';
+import { Lab, Namespace } from '../../lab/namespace.ts';
 import { Program } from '../../lab/process.ts';
 import { until } from '../../lab/until.ts';
 
@@ -97,8 +97,12 @@ describe('the demo', () => {
     const demo = start();
     await demo.line((line) => line.includes('EXTERNAL-IP'), 30_000, 'the table');
     await demo.kill();
-    const gone = (): boolean => !processes().some((line) => line.includes(`demo-${demo.pid}/`));
-    await until(gone, { withinMs: 3000, what: 'its programs to die with it' });
+    const inside = traces(demo.pid).filter((name) => existsSync(`/run/netns/${name}`));
+    expect(inside.length).toBeGreaterThan(5);
+    const empty = (): boolean =>
+      inside.every((name) => new Namespace(name).pids().length === 0) &&
+      !processes().some((line) => line.includes(`demo-${demo.pid}/`));
+    await until(empty, { withinMs: 10_000, what: 'its programs to die with it' });
     new Lab('sweeper').close();
     const left = traces(demo.pid).filter((name) => name !== `arpeggio-demo-${demo.pid}`);
     expect(left).toEqual([]);
