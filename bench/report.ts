@@ -91,7 +91,7 @@ export function asTable(answers: Answers): string {
   const foot = [
     `Medians of ${count} rounds; ${answers.lost} paced questions were not answered.`,
     `Keeping the lease takes ${(answers.beat / 1000).toFixed(1)} ms of processor time a second,`,
-    'however many questions are answered; it is not part of the cost of a reply.',
+    'however many questions are answered; the cost of a reply includes its share at 5,000/s.',
   ];
   return `${tables.join('\n\n')}\n\n${targets()}${foot.join('\n')}\n`;
 }

@@ -152,13 +152,18 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
     const before = this.#reflex;
     this.#reflex = state;
     if (before?.phase !== state.phase) {
-      this.#note('info', 'PhaseChanged', `now ${state.phase}`, { phase: state.phase, cause: state.cause });
+      this.#note('info', 'PhaseChanged', `now ${state.phase}`, {
+        phase: state.phase,
+        cause: state.cause,
+      });
     }
     for (const [node, standing] of state.peers) {
       const was = before?.peers.get(node) ?? 'absent';
       if (was === standing) continue;
       const level = standing === 'dead' ? 'warn' : 'info';
-      this.#note(level, 'PeerChanged', `the speaker on ${node} is ${standing}, was ${was}`, { node });
+      this.#note(level, 'PeerChanged', `the speaker on ${node} is ${standing}, was ${was}`, {
+        node,
+      });
     }
     if (this.#forwarding && deadOf(before).join() !== deadOf(state).join()) {
       this.#decideAt ??= now;

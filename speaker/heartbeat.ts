@@ -3,7 +3,8 @@
  * peer which of its beats was heard last; those acknowledgements are what leases and takeovers
  * are computed from. Layout, big endian:
  *
- *   0  magic 'ARPG'   4  version 1    5  flags (1 ready, 2 leaving, 4 asks)   6  number of acks (16 bits)
+ *   0  magic 'ARPG'   4  version 1    5  flags (1 ready, 2 leaving, 4 asks)
+ *   6  number of acks (16 bits)
  *   8  sender id      16 boot id      24 beat number (48 bits)        30 zero
  *   32 acks of 24 bytes: id 8, boot 8, number 6, age in ms 2 (saturating)
  *   .. tag 16: keyed hash over all before it

@@ -239,7 +239,7 @@ describe('change', () => {
     expect(bench.orders()).toEqual({ '192.0.2.240': [] });
   });
 
-  test('a broken configuration is reported once and changes nothing; mended, it counts at once', () => {
+  test('a broken configuration is reported once and changes nothing; mended, it counts', () => {
     bench.sync();
     bench.outputs = [];
     bench.put(pool('main', ['192.0.2.250-192.0.2.1'])).settle();
@@ -283,7 +283,7 @@ describe('what the reflex reports', () => {
     links: ['eth0'],
   });
 
-  test('one event for a Service when this node begins to answer for it, none when it goes on', () => {
+  test('one event when this node begins to answer for a Service, none when it goes on', () => {
     bench.sync();
     bench.brain.handle({ kind: 'reflex', state: state(['192.0.2.240']) }, 10);
     bench.brain.handle({ kind: 'reflex', state: state(['192.0.2.240']) }, 20);

@@ -24,7 +24,7 @@ test.each(Object.entries(PROFILES))(
   },
 );
 
-test('announcements begin at once and come back after the second that Linux guards an entry', () => {
+test('announcements begin at once and come back when Linux no longer guards an entry', () => {
   expect(ANNOUNCE_AT[0]).toBe(0);
   expect(ANNOUNCE_AT.some((at) => at > 1000 && at < 2000)).toBe(true);
   expect([...ANNOUNCE_AT]).toEqual([...ANNOUNCE_AT].toSorted((a, b) => a - b));
