@@ -314,6 +314,7 @@ export class Reflector implements Machine<ReflectorInput, ReflectorOutput> {
     if (this.#request?.kind !== 'watch') return false;
     this.#request.openedAt ??= this.#heardAt;
     const position = this.#position ?? '';
+    if (version === '') return true;
     if (version === position || isOlder(version, position)) return false;
     this.#position = version;
     this.#newest = version;
