@@ -1,13 +1,13 @@
-# The two commands of a newcomer: `make demo` and `make test`. Everything else is in package.json.
+# What a newcomer types: `make demo` and `make test`, then `make lab`. The rest is in package.json.
 # Each one first installs what is missing (scripts/setup.sh) and runs on the Node 24 of node_modules.
 NODE := node_modules/.bin/node
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test bench
+.PHONY: help setup demo demo-stop test lab lab-down e2e bench
 
 help: ## print this list
 	@echo 'Arpeggio: addresses for Services on bare metal. Needs Debian 12 (or alike), root, Node >= 20.'
-	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' $(MAKEFILE_LIST) | \
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1 /p' $(MAKEFILE_LIST) | \
 		while read -r goal text; do printf '  make %-10s %s\n' "$$goal" "$$text"; done
 
 setup: ## install what the demo and the tests need
@@ -24,6 +24,18 @@ demo-stop: ## remove every demo left running with KEEP=1
 test: ## everything that needs no Kubernetes (STEPS='unit lint' for some of it)
 	@sh scripts/setup.sh test
 	@$(NODE) scripts/test.ts $(STEPS)
+
+lab: ## a real Kubernetes, three nodes, left running (KUBELET=1: nodes that run pods)
+	@sh scripts/setup.sh $(if $(filter-out 0,$(KUBELET)),kubelets,lab)
+	@$(NODE) lab/main.ts up $(if $(filter-out 0,$(KUBELET)),--kubelets)
+
+lab-down: ## end and remove every such Kubernetes (LAB=name: one of them)
+	@sh scripts/setup.sh
+	@$(NODE) lab/main.ts down $(LAB)
+
+e2e: ## everything on a real Kubernetes (STEPS='cluster' for some of it)
+	@sh scripts/setup.sh kubelets
+	@$(NODE) scripts/e2e.ts $(STEPS)
 
 bench: ## how fast ARP and NDP are answered, next to the kernel's own answer
 	@sh scripts/setup.sh test

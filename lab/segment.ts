@@ -1,9 +1,9 @@
 /**
  * One Ethernet segment: a switch (a bridge in a namespace of its own), nodes and one client.
  *
- *     node1 .100   node2 .101   node3 .102      client .1        control (no cable)
- *       │eth0        │eth0        │eth0           │eth0            lo only
- *       └────────────┴──── br0 ───┴───────────────┘
+ *     node1 .100   node2 .101   node3 .102      client .1        control .10
+ *       │eth0        │eth0        │eth0           │eth0            ┊ no cable unless asked for
+ *       └────────────┴──── br0 ───┴───────────────┴┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┘
  *
  * 192.168.100.0/24 and fd00:100::/64; node i has .100+i, and the same digits in IPv6. Nothing of it
  * touches the machine's own network, so any number of segments run side by side.
@@ -27,7 +27,7 @@ export interface SegmentOptions {
 export class Segment {
   readonly nodes: readonly Host[];
   readonly client: Host;
-  /** Where a program without a cable runs: the controller needs no network here. */
+  /** Where a controller runs; it needs no network here unless there is an API server. */
   readonly control: Namespace;
   readonly #switch: Namespace;
 
@@ -44,9 +44,9 @@ export class Segment {
     // Snooping off: as on an unmanaged switch, so the demo needs no MLD querier.
     this.#switch.ip('link add br0 type bridge forward_delay 0 mcast_snooping 0', 'link set br0 up');
     this.control = lab.namespace('control');
-    this.client = this.#plugIn(lab, 'client', 1, '1');
+    this.client = this.#plugIn('client', lab.namespace('client'), 1);
     this.nodes = Array.from({ length: options.nodes ?? 3 }, (_, i) =>
-      this.#plugIn(lab, `node${i + 1}`, 100 + i, String(100 + i)),
+      this.#plugIn(`node${i + 1}`, lab.namespace(`node${i + 1}`), 100 + i),
     );
   }
 
@@ -54,6 +54,11 @@ export class Segment {
     const found = this.nodes.find((host) => host.name === name);
     if (found === undefined) throw new Error(`no node ${name} on this segment`);
     return found;
+  }
+
+  /** Gives `control` a cable and an address: where the control plane of a cluster lives. */
+  connectControl(): Host {
+    return this.#plugIn('control', this.control, 10);
   }
 
   /** Pulls the cable: both ends lose carrier, addresses stay. */
@@ -65,15 +70,15 @@ export class Segment {
     this.#switch.ip(`link set ${host.name} up`);
   }
 
-  #plugIn(lab: Lab, name: string, byte: number, digits: string): Host {
-    const namespace = lab.namespace(name);
+  /** The decimal digits of the IPv4 host number are those of the IPv6 address too. */
+  #plugIn(name: string, namespace: Namespace, byte: number): Host {
     const mac = `02:64:00:00:00:${byte.toString(16).padStart(2, '0')}`;
     const host = {
       name,
       namespace,
       mac,
       ip4: `192.168.100.${byte}`,
-      ip6: `fd00:100::${digits}`,
+      ip6: `fd00:100::${byte}`,
     };
     // Link-local addresses are usable at once: nobody else is on this wire to collide with.
     namespace.sysctl({ 'ipv6/conf/all/accept_dad': 0, 'ipv6/conf/default/accept_dad': 0 });

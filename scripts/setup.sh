@@ -1,13 +1,14 @@
 #!/bin/sh
-# Installs what the demo (`setup.sh`) or also the tests (`setup.sh test`) need, and only what is
-# missing: Debian packages, the npm packages of package-lock.json (among them the Node 24 that
-# everything here runs on), the native addon. Safe to run at any time; says nothing and takes
-# about 0.1 s when all is there. One sentence and exit code 1 for what cannot be installed.
+# Installs what the demo (`setup.sh`), the tests (`setup.sh test`), the lab (`setup.sh lab`) or the
+# lab with kubelets (`setup.sh kubelets`) need, and only what is missing: Debian packages, the npm
+# packages of package-lock.json (among them the Node 24 that everything here runs on), the native
+# addon. Safe to run at any time; says nothing and takes about 0.1 s when all is there. One
+# sentence and exit code 1 for what cannot be installed.
 #
 # POSIX sh, because it runs before Node 24 is there.
 set -eu
 cd "$(dirname "$0")/.."
-for_tests=${1:-}
+what_for=${1:-demo}
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
@@ -48,6 +49,17 @@ fi
 
 # --- Debian packages -------------------------------------------------------------------------
 missing=
+install_missing() {
+  [ -n "$missing" ] || return 0
+  command -v apt-get >/dev/null ||
+    fail "missing:$missing (names of Debian packages): install them and run this again."
+  export DEBIAN_FRONTEND=noninteractive
+  install="apt-get install -y --no-install-recommends $missing"
+  # The lists of a fresh machine may be absent or stale: install, else refresh and install.
+  patiently "apt packages$missing" sh -c "$install || { apt-get update && $install; }" ||
+    fail "could not install$missing: check the network and the apt sources, then run this again."
+  missing=
+}
 need() { # PACKAGE COMMAND-OR-FILE
   case $2 in
     /*) [ -e "$2" ] || missing="$missing $1" ;;
@@ -62,20 +74,17 @@ if ! command -v "${CC:-cc}" >/dev/null; then
   missing="$missing gcc libc6-dev"
 fi
 need libc6-dev /usr/include/stdio.h
-if [ "$for_tests" = test ]; then
+if [ "$what_for" = test ]; then
   need tcpdump tcpdump
   need clang-14 clang-14
   need libbpf-dev /usr/include/bpf/bpf_helpers.h
 fi
-if [ -n "$missing" ]; then
-  command -v apt-get >/dev/null ||
-    fail "missing:$missing (names of Debian packages): install them and run this again."
-  export DEBIAN_FRONTEND=noninteractive
-  install="apt-get install -y --no-install-recommends $missing"
-  # The lists of a fresh machine may be absent or stale: install, else refresh and install.
-  patiently "apt packages$missing" sh -c "$install || { apt-get update && $install; }" ||
-    fail "could not install$missing: check the network and the apt sources, then run this again."
+if [ "$what_for" = kubelets ]; then
+  need containerd containerd
+  need runc runc
+  [ -e /opt/cni/bin/bridge ] || need containernetworking-plugins /usr/lib/cni/bridge
 fi
+install_missing
 
 # --- npm packages, Node 24 among them --------------------------------------------------------
 command -v node >/dev/null && command -v npm >/dev/null ||
@@ -99,4 +108,18 @@ newer=$(find speaker/native -newer "$addon" \( -name '*.[ch]' -o -name '*.sh' \)
 if [ ! -e "$addon" ] || [ -n "$newer" ]; then
   patiently 'native addon' sh speaker/native/build.sh ||
     fail 'the native addon does not compile (see above): a C compiler and Linux headers are needed.'
+fi
+
+# --- Go, unless Kubernetes is built already -----------------------------------------------------
+case $what_for in
+  lab) extent= ;;
+  kubelets) extent=--kubelets ;;
+  *) exit 0 ;;
+esac
+# shellcheck disable=SC2086 # none or one word
+if ! command -v go >/dev/null && [ ! -x /usr/local/go/bin/go ] &&
+  ! node_modules/.bin/node lab/main.ts built $extent; then
+  # Any version will do: an old one fetches the one that is needed (lab/kube/gotool.ts).
+  need golang-go go
+  install_missing
 fi

@@ -1,0 +1,400 @@
+/**
+ * A real Kubernetes in network namespaces of one machine, for `make lab` and for tests.
+ *
+ *     const kube = await KubeLab.up({ purpose: 'e2e' });
+ *     await kube.kubectl(['apply', '-f', 'deploy/manifests']);
+ *     const config = await kube.serviceAccountConfig('arpeggio-system', 'speaker');
+ *     Program.start(kube.lab, { namespace: kube.segment.node('node1').namespace, ... });
+ *     await kube.close();
+ *
+ * The control plane is in the namespace `control` of the segment, each node has its own kube-proxy
+ * and, if asked for, containerd and a kubelet (machine.ts). Everything belongs to a Lab, so that
+ * it ends with the process that made it, unless `keep` says otherwise (then remove.ts ends it).
+ */
+import { symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { execute } from '../execute.ts';
+import type { ExecuteOptions, Finished } from '../execute.ts';
+import { LabFailure } from '../failure.ts';
+import { Lab, killQuietly } from '../namespace.ts';
+import { httpGet } from '../probe.ts';
+import { Program } from '../process.ts';
+import type { Exit, ProgramOptions } from '../process.ts';
+import { Segment } from '../segment.ts';
+import type { Host } from '../segment.ts';
+import { until } from '../until.ts';
+import { Api } from './api.ts';
+import { binaries } from './binaries.ts';
+import type { Binaries, Role } from './binaries.ts';
+import { apiServer, controllerManager, etcd, scheduler } from './controlplane.ts';
+import type { ControlPlane } from './controlplane.ts';
+import { makePauseImage } from './image.ts';
+import { importImage, inMachine, machine } from './machine.ts';
+import { createNode, isReady } from './nodes.ts';
+import { API_PORT, Pki, SERVER_NAMES } from './pki.ts';
+import { PROXY_BINDING, PROXY_HEALTH_PORT, proxy } from './proxy.ts';
+import {
+  endProcesses,
+  folderOf,
+  makeFolder,
+  removeFiles,
+  removeLab,
+  removeStale,
+} from './remove.ts';
+import { KUBERNETES_SERVICE, connectUplink, route } from './wire.ts';
+
+/**
+ * `api`: etcd and the API server alone, which tests of a client need. `cluster`: and the rest of
+ * the control plane, three nodes, kube-proxy. `kubelets`: and nodes that run pods.
+ */
+export type Extent = 'api' | 'cluster' | 'kubelets';
+
+export interface KubeLabOptions {
+  /** In every name, lower-case letters: whose lab it is. `lab` is for `make lab`. */
+  readonly purpose?: string;
+  readonly extent?: Extent;
+  readonly nodes?: number;
+  /** Goes on after this process; ended by `make lab-down`. */
+  readonly keep?: boolean;
+  /** Archives (image.ts) that nodes with a kubelet have before it starts. */
+  readonly images?: readonly string[];
+  /** Told what is being done, when it begins. */
+  readonly say?: (text: string) => void;
+}
+
+/** Where a program of ours reaches the API server from. */
+export type From = 'lan' | 'outside';
+
+export interface TokenOptions {
+  /** `lan` unless told: our programs run in the lab's namespaces. */
+  readonly from?: From;
+  /** Ten minutes is the least the API server gives; an hour unless told. */
+  readonly seconds?: number;
+}
+
+const API: readonly Role[] = ['etcd', 'kube-apiserver', 'kubectl'];
+const CLUSTER: readonly Role[] = [
+  ...API,
+  'kube-controller-manager',
+  'kube-scheduler',
+  'kube-proxy',
+];
+export const ROLES: Readonly<Record<Extent, readonly Role[]>> = {
+  api: API,
+  cluster: CLUSTER,
+  kubelets: [...CLUSTER, 'kubelet'],
+};
+
+const START_MS = 60_000;
+const KUBECTL_MS = 60_000;
+/** A proxy configured for this machine cannot reach into the lab. */
+const ENV = { NO_PROXY: '*', no_proxy: '*' };
+
+type Launch = Pick<ProgramOptions, 'argv' | 'env' | 'namespace'>;
+
+/** What can be started and killed by its name; those of a node end with the node's name. */
+interface Component {
+  /** Asked for before every start. */
+  readonly launch: () => Launch;
+  readonly isReady: (since: Date) => Promise<boolean>;
+  /** A look that costs a process takes time from those that are starting. */
+  readonly everyMs: number;
+}
+
+export class KubeLab {
+  readonly lab: Lab;
+  readonly segment: Segment;
+  /** Keys, logs, state; removed by `close`. */
+  readonly directory: string;
+  readonly logs: string;
+  /** As administrator, from outside and from inside the lab's namespaces. */
+  readonly kubeconfig: string;
+  readonly lanKubeconfig: string;
+  /** Of the API server, likewise: `https://192.0.2.1:6443`. */
+  readonly servers: Readonly<Record<From, string>>;
+  readonly api: Api;
+  readonly #options: KubeLabOptions;
+  readonly #program: Binaries;
+  readonly #pki: Pki;
+  readonly #components = new Map<string, Component>();
+  readonly #programs = new Map<string, Program>();
+  readonly #onExit: () => void;
+
+  /** Builds Kubernetes first if it must; a failure leaves nothing but logs, and says where. */
+  static async up(options: KubeLabOptions = {}): Promise<KubeLab> {
+    const { purpose = 'kube', extent = 'cluster', say = () => {} } = options;
+    const program = await binaries(ROLES[extent], say);
+    await removeStale();
+    const lab = new Lab(purpose);
+    const onExit = (): void => removeFiles(lab.prefix);
+    process.once('exit', onExit);
+    try {
+      say('namespaces, certificates');
+      const kube = new KubeLab(lab, options, { program, onExit });
+      await kube.#bringUp();
+      return kube;
+    } catch (error) {
+      process.off('exit', onExit);
+      await endProcesses(lab.prefix);
+      lab.close();
+      const why = error instanceof Error ? error.message : String(error);
+      throw new LabFailure(`${why}\n  the logs are in ${folderOf(lab.prefix)}/log`);
+    }
+  }
+
+  private constructor(
+    lab: Lab,
+    options: KubeLabOptions,
+    { program, onExit }: { readonly program: Binaries; readonly onExit: () => void },
+  ) {
+    this.lab = lab;
+    this.#options = options;
+    this.#program = program;
+    this.#onExit = onExit;
+    this.directory = makeFolder(lab.prefix);
+    this.logs = join(this.directory, 'log');
+    const api = this.#extent === 'api';
+    this.segment = new Segment(lab, { nodes: api ? 0 : (options.nodes ?? 3) });
+    const control = this.segment.connectControl();
+    route(control, this.segment.nodes);
+    const outside = connectUplink(lab.prefix, control.namespace);
+    const url = (ip: string): string => `https://${ip}:${API_PORT}`;
+    this.servers = { lan: url(control.ip4), outside: url(outside) };
+    const addresses = ['127.0.0.1', '::1', control.ip4, control.ip6, outside];
+    this.#pki = new Pki({
+      directory: this.directory,
+      serverNames: [...SERVER_NAMES, ...addresses, ...KUBERNETES_SERVICE],
+      local: url('127.0.0.1'),
+      ...this.servers,
+    });
+    this.kubeconfig = this.#pki.config('admin');
+    this.lanKubeconfig = this.#pki.config('admin-lan');
+    symlinkSync(program('kubectl'), join(this.directory, 'kubectl'));
+    const { authority, admin: credential } = this.#pki;
+    this.api = new Api({ server: this.servers.outside, authority, credential });
+    this.#describeControlPlane(control);
+    this.segment.nodes.forEach((node) => this.#describeProxy(node));
+    if (this.#extent === 'kubelets') this.#describeKubelets();
+  }
+
+  get #extent(): Extent {
+    return this.#options.extent ?? 'cluster';
+  }
+
+  /** The names that `start` and `kill` know: `kube-apiserver`, `kube-proxy-node1`. */
+  get components(): readonly string[] {
+    return [...this.#components.keys()];
+  }
+
+  /** A component as it was started last. */
+  program(name: string): Program {
+    const program = this.#programs.get(name);
+    if (program === undefined) throw new Error(`${name} was not started`);
+    return program;
+  }
+
+  /** Starts a component (again, on the data it left) and waits until it is ready. */
+  async start(name: string): Promise<Program> {
+    const component = this.#components.get(name);
+    if (component === undefined) throw new Error(`no component ${name} in this lab`);
+    const since = new Date();
+    const program = Program.start(this.lab, {
+      name,
+      ...component.launch(),
+      keep: this.#options.keep === true,
+      directory: this.logs,
+    });
+    this.#programs.set(name, program);
+    const { isReady: look, everyMs } = component;
+    await program.until(() => look(since), START_MS, 'it is ready', everyMs);
+    return program;
+  }
+
+  /** kill -9. */
+  kill(name: string): Promise<Exit> {
+    return this.program(name).kill();
+  }
+
+  /** Runs kubectl as administrator; what it prints. Throws what it complains. */
+  async kubectl(args: readonly string[], options: ExecuteOptions = {}): Promise<string> {
+    const done = await this.tryKubectl(args, options);
+    if (done.code === 0) return done.stdout;
+    throw new LabFailure(`\`kubectl ${args.join(' ')}\` failed: ${done.stderr.trim()}`);
+  }
+
+  /** The same for who expects a refusal. */
+  tryKubectl(args: readonly string[], options: ExecuteOptions = {}): Promise<Finished> {
+    const env = {
+      ...ENV,
+      KUBECONFIG: this.kubeconfig,
+      // Not into the home of who runs the tests.
+      KUBECACHEDIR: join(this.directory, 'kubectl-cache'),
+      ...options.env,
+    };
+    const argv = [this.#program('kubectl'), ...args];
+    return execute(argv, { timeoutMs: KUBECTL_MS, ...options, env });
+  }
+
+  /** A token for a ServiceAccount, as `kubectl create token` and a pod's volume have it. */
+  async token(namespace: string, name: string, seconds = 3600): Promise<string> {
+    const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`;
+    const asked = {
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenRequest',
+      spec: { expirationSeconds: seconds },
+    };
+    const made = (await this.api.call('POST', path, asked)) as { status: { token: string } };
+    return made.status.token;
+  }
+
+  /** A kubeconfig that holds such a token and nothing else; its path. */
+  async serviceAccountConfig(
+    namespace: string,
+    name: string,
+    { from = 'lan', seconds }: TokenOptions = {},
+  ): Promise<string> {
+    const token = await this.token(namespace, name, seconds);
+    const file = `${namespace}-${name}-${from}`;
+    return this.#pki.kubeconfig(file, this.servers[from], { token });
+  }
+
+  /** Cable out, every process and pod of the node killed. */
+  async powerOff(node: Host): Promise<void> {
+    for (const pid of node.namespace.pids()) killQuietly(pid);
+    this.segment.unplug(node);
+    const programs = this.#ofNode(node).map((name) => this.program(name));
+    await Promise.all(programs.map(({ exited }) => exited));
+    // What a kernel without power forgets.
+    await node.namespace.exec(['nft', 'flush', 'ruleset']);
+  }
+
+  async powerOn(node: Host): Promise<void> {
+    this.segment.plug(node);
+    await Promise.all(this.#ofNode(node).map((name) => this.start(name)));
+  }
+
+  /** Runs a command in all namespaces of a node with a kubelet, as `docker exec` would. */
+  exec(node: Host, argv: readonly string[], options?: ExecuteOptions): Promise<Finished> {
+    return execute(inMachine(this.program(`kubelet-${node.name}`).pid, argv), options);
+  }
+
+  /** Gives every node with a kubelet an image; a node that starts later needs it again. */
+  async loadImage(archive: string): Promise<void> {
+    const load = async (node: Host): Promise<void> => {
+      const done = await this.exec(node, importImage(archive), { timeoutMs: START_MS });
+      if (done.code === 0) return;
+      throw new LabFailure(`${archive} cannot be imported on ${node.name}: ${done.stderr.trim()}`);
+    };
+    await Promise.all(this.segment.nodes.map(load));
+  }
+
+  /** Leaves everything running for `make lab-down`; for a lab with `keep`. */
+  release(): void {
+    process.off('exit', this.#onExit);
+    this.api.close();
+    this.lab.release();
+  }
+
+  /** Ends everything and removes everything. Idempotent. */
+  async close(): Promise<void> {
+    process.off('exit', this.#onExit);
+    this.api.close();
+    await removeLab(this.lab.prefix);
+    this.lab.close();
+  }
+
+  #ofNode({ name }: Host): string[] {
+    return this.components.filter((component) => component.endsWith(name));
+  }
+
+  #describeControlPlane(control: Host): void {
+    const { namespace } = control;
+    const plane: ControlPlane = {
+      program: this.#program,
+      pki: this.#pki,
+      directory: this.directory,
+      address: control.ip4,
+      kubelets: this.#extent === 'kubelets',
+    };
+    const answers = async (path: string): Promise<boolean> =>
+      (await this.api.ask('GET', path)).status === 200;
+    const healthy = (port: number) => async (): Promise<boolean> => {
+      const url = `https://127.0.0.1:${port}/healthz`;
+      return (await namespace.exec(['curl', '-skf', '-m', '1', url])).code === 0;
+    };
+    const add = (
+      name: string,
+      argv: readonly string[],
+      isUp: () => Promise<boolean>,
+      everyMs = 150,
+    ): void => {
+      const launch = (): Launch => ({ argv, namespace, env: ENV });
+      this.#components.set(name, { launch, isReady: isUp, everyMs });
+    };
+    // The API server waits for etcd better than we could.
+    add('etcd', etcd(plane), () => Promise.resolve(true), 25);
+    add('kube-apiserver', apiServer(plane), () => answers('/readyz'), 25);
+    if (this.#extent === 'api') return;
+    add('kube-controller-manager', controllerManager(plane), healthy(10_257));
+    add('kube-scheduler', scheduler(plane), healthy(10_259));
+  }
+
+  #describeProxy(node: Host): void {
+    const { namespace } = node;
+    const { directory } = this;
+    const argv = proxy(node, { program: this.#program, pki: this.#pki, directory });
+    const url = `http://127.0.0.1:${PROXY_HEALTH_PORT}/healthz`;
+    const healthy = async (): Promise<boolean> => (await httpGet(namespace, url))?.status === 200;
+    const launch = (): Launch => ({ argv, namespace, env: ENV });
+    this.#components.set(`kube-proxy-${node.name}`, { launch, isReady: healthy, everyMs: 150 });
+  }
+
+  #describeKubelets(): void {
+    const pause = makePauseImage(this.directory);
+    const options = {
+      program: this.#program,
+      pki: this.#pki,
+      directory: this.directory,
+      prefix: this.lab.prefix,
+      images: [pause.archive, ...(this.#options.images ?? [])],
+      sandboxImage: pause.name,
+    };
+    this.segment.nodes.forEach((node, i) => {
+      const launch = (): Launch => {
+        const { argv, env } = machine(node, i + 1, options);
+        return { argv, env: { ...ENV, ...env } };
+      };
+      const ready = (since: Date): Promise<boolean> => isReady(this.api, node.name, since);
+      this.#components.set(`kubelet-${node.name}`, { launch, isReady: ready, everyMs: 100 });
+    });
+  }
+
+  async #bringUp(): Promise<void> {
+    const { say = () => {} } = this.#options;
+    say('etcd, API server');
+    await Promise.all([this.start('etcd'), this.start('kube-apiserver')]);
+    if (this.#extent === 'api') return;
+    const kubelets = this.#extent === 'kubelets';
+    const some = kubelets ? ', kubelets' : '';
+    say(`controller-manager, scheduler, Node objects, kube-proxy${some}`);
+    await this.api.call(
+      'POST',
+      '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
+      PROXY_BINDING,
+    );
+    const nodes = this.segment.nodes.map(async (node, i) => {
+      await createNode(this.api, node, i + 1, { kubelets });
+      await Promise.all(this.#ofNode(node).map((name) => this.start(name)));
+    });
+    const rest = ['kube-controller-manager', 'kube-scheduler'].map((name) => this.start(name));
+    await Promise.all([...nodes, ...rest]);
+    await this.#hasServiceAccounts();
+  }
+
+  /** Pods and tokens of the namespace `default` need it; the controller-manager makes it. */
+  async #hasServiceAccounts(): Promise<void> {
+    const path = '/api/v1/namespaces/default/serviceaccounts/default';
+    const look = async (): Promise<boolean> => (await this.api.ask('GET', path)).status === 200;
+    await until(look, { withinMs: START_MS, what: 'the first ServiceAccount', everyMs: 25 });
+  }
+}
