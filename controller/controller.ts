@@ -5,9 +5,10 @@
  *
  * One write per Service is under way at a time. Until the source shows its result, the addresses
  * it promises count as held, so that no other Service gets them meanwhile. The result itself is
- * only an acknowledgement: the objects come from the watch alone, in their order.
+ * only an acknowledgement: the objects come from the watch alone, in their order. What the watch
+ * shows as promised is no news, so a thousand writes are not a thousand decisions.
  */
-import { claimOf, heldAddresses, holdingOf, isOurs } from '../config/claim.ts';
+import { POOL_ANNOTATION, claimOf, heldAddresses, holdingOf, isOurs } from '../config/claim.ts';
 import type { Claim } from '../config/claim.ts';
 import { NOTHING_HELD, hold } from '../config/held.ts';
 import type { Held } from '../config/held.ts';
@@ -21,6 +22,7 @@ import type { Machine } from '../lib/machine.ts';
 import type { Result } from '../lib/result.ts';
 import { earlier } from '../lib/time.ts';
 import type { Instant, Millis } from '../lib/time.ts';
+import { sameIp } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
 import { allocate } from './allocate.ts';
 import type { Decision, Entrant } from './allocate.ts';
@@ -73,12 +75,16 @@ export interface Report {
 const RETRY_FIRST: Millis = 500;
 const RETRY_MOST: Millis = 30_000;
 
+/** Writes under way at once: enough to keep a source busy, few enough to be heard in between. */
+const MOST_WRITES = 64;
+
 interface Entry {
   service: Service;
   /** The write that was asked for last, as long as the source does not show a newer object. */
   last: Write | undefined;
   failures: number;
-  retryAt: Instant | undefined;
+  /** Something was to be written while a write was under way. */
+  isBehind: boolean;
 }
 
 interface Write {
@@ -92,6 +98,8 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
   readonly #lbClass: string | undefined;
   readonly #services = new Map<string, Entry>();
   readonly #pools = new Map<string, KubeObject>();
+  /** When to try again, by key of the Service. */
+  readonly #retries = new Map<string, Instant>();
   readonly #synced = new Set<string>();
   /** Problems of the source by place, with the kind whose watcher was told. */
   readonly #troubles = new Map<string, Set<string>>();
@@ -102,6 +110,8 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
   #decisions: ReadonlyMap<string, Decision> = new Map();
   /** Counted when somebody asks, once for each decision. */
   #usage: readonly Usage[] | undefined;
+  #underWay = 0;
+  #isBlocked = false;
   #writes = { done: 0, failed: 0 };
 
   /** `wall` gives the time of day (RFC 3339) of an Instant, for conditions. */
@@ -129,7 +139,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
   deadline(): Instant | undefined {
     if (!this.#isSynced()) return undefined;
     let first = this.#due;
-    for (const { retryAt } of this.#services.values()) first = earlier(first, retryAt);
+    for (const at of this.#retries.values()) first = earlier(first, at);
     return first;
   }
 
@@ -159,11 +169,12 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
   #watched({ kind }: Resource, event: WatchEvent, now: Instant): void {
     switch (event.type) {
       case 'put':
-        if (kind === SERVICE.kind) this.#putService(event.object as Service);
-        else this.#pools.set(keyOf(event.object), event.object);
+        if (kind === SERVICE.kind) {
+          if (!this.#putService(event.object as Service)) return;
+        } else this.#pools.set(keyOf(event.object), event.object);
         break;
       case 'delete':
-        if (kind === SERVICE.kind) this.#services.delete(event.key);
+        if (kind === SERVICE.kind) this.#drop(event.key);
         else this.#pools.delete(event.key);
         break;
       case 'synced':
@@ -180,18 +191,27 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     this.#due ??= now;
   }
 
-  #putService(service: Service): void {
+  /** Whether it says anything that was not known. */
+  #putService(service: Service): boolean {
     const key = keyOf(service);
     const entry = this.#services.get(key);
     if (entry === undefined) {
-      this.#services.set(key, { service, last: undefined, failures: 0, retryAt: undefined });
-      return;
+      this.#services.set(key, { service, last: undefined, failures: 0, isBehind: false });
+      return true;
     }
-    if (versionOf(entry.service) === versionOf(service)) return;
+    const { service: before, last } = entry;
+    if (versionOf(before) === versionOf(service)) return false;
     entry.service = service;
     // Newer than what the write was based on: either its result, or it will be a conflict.
-    if (entry.last?.state !== 'under way') entry.last = undefined;
-    entry.retryAt = undefined;
+    if (last?.state !== 'under way') entry.last = undefined;
+    this.#retries.delete(key);
+    return last === undefined || !isEcho(before, service, last.promised);
+  }
+
+  #drop(key: string): void {
+    if (this.#services.get(key)?.last?.state === 'under way') this.#underWay -= 1;
+    this.#services.delete(key);
+    this.#retries.delete(key);
   }
 
   /** The same problem may be told to the watchers of several kinds; one line is enough. */
@@ -221,6 +241,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
 
   #decide(now: Instant): void {
     if (!this.#isSynced()) return;
+    for (const [key, at] of this.#retries) if (at <= now) this.#retries.delete(key);
     if (this.#poolsChanged) this.#configure();
     const { config } = this.#held;
     if (config === undefined) return;
@@ -232,9 +253,10 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
       incomplete: [...this.#troubles.values()].some((kinds) => kinds.has(IP_ADDRESS_POOL.kind)),
     });
     this.#decisions = decisions;
+    this.#isBlocked = false;
     this.#usage = undefined;
     const wall = this.#wall(now);
-    for (const view of views) this.#write(view, decisions.get(view.key), wall, now);
+    for (const view of views) this.#write(view, decisions.get(view.key), wall);
   }
 
   #configure(): void {
@@ -253,16 +275,24 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     }
   }
 
-  #write(view: View, decision: Decision | undefined, wall: string, now: Instant): void {
-    const { entry } = view;
-    if (entry.last?.state === 'under way') return;
-    if (entry.retryAt !== undefined && entry.retryAt > now) return;
-    entry.retryAt = undefined;
+  #write(view: View, decision: Decision | undefined, wall: string): void {
+    const { entry, key } = view;
+    if (entry.last?.state === 'under way') {
+      entry.isBehind = true;
+      return;
+    }
+    if (this.#retries.has(key)) return;
     const { service } = entry;
     const made = plan({ service, decision, ...view }, wall);
     // Asked for and acknowledged, and not yet shown; or the source does not take all of it.
     if (made === undefined) return;
     if (entry.last?.state === 'done' && entry.last.plan.digest === made.digest) return;
+    if (this.#underWay >= MOST_WRITES) {
+      this.#isBlocked = true;
+      return;
+    }
+    this.#underWay += 1;
+    entry.isBehind = false;
     const promised = decision?.kind === 'allocated' ? decision.addresses : [];
     entry.last = { plan: made, promised, state: 'under way' };
     this.#queue.push({ type: 'write', update: made.update });
@@ -273,7 +303,9 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     const write = entry?.last;
     // The Service went away, and perhaps another one came under its name.
     if (entry === undefined || write?.plan.update !== update) return;
-    this.#due ??= now;
+    this.#underWay -= 1;
+    const room = this.#isBlocked && this.#underWay <= MOST_WRITES / 2;
+    if (room || entry.isBehind || !result.ok) this.#due ??= now;
     const isShown = versionOf(entry.service) !== update.resourceVersion;
     if (result.ok) {
       this.#writes.done += 1;
@@ -292,7 +324,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     if (kind !== 'conflict' && entry.failures === 0) {
       this.#note({ level: 'warn', event: 'WriteFailed', message, service: update.key });
     }
-    entry.retryAt = now + Math.min(RETRY_MOST, RETRY_FIRST * 2 ** entry.failures);
+    this.#retries.set(update.key, now + Math.min(RETRY_MOST, RETRY_FIRST * 2 ** entry.failures));
     entry.failures += 1;
   }
 
@@ -339,6 +371,24 @@ function viewOf(entry: Entry, lbClass: string | undefined): View {
     problems: result.ok ? [] : result.error,
     deprecated: claim.deprecated,
   };
+}
+
+/** The same Service, now showing what was promised, and all that it showed before. */
+function isEcho(before: Service, after: Service, promised: readonly Ip[]): boolean {
+  const shown = heldAddresses(after);
+  const among = (list: readonly Ip[]) => (ip: Ip) => list.some((other) => sameIp(other, ip));
+  return (
+    shown.length === promised.length &&
+    shown.every(among(promised)) &&
+    heldAddresses(before).every(among(shown)) &&
+    wishesOf(before) === wishesOf(after)
+  );
+}
+
+/** All of a Service that a decision looks at, besides its status. */
+function wishesOf({ spec, metadata }: Service): string {
+  const { [POOL_ANNOTATION]: _, ...annotations } = metadata.annotations ?? {};
+  return JSON.stringify([spec, metadata.labels ?? {}, annotations]);
 }
 
 function versionOf(service: Service): string {

@@ -16,8 +16,9 @@ import type { Machine } from '../lib/machine.ts';
 import type { Resource, WatchEvent } from './kube.ts';
 import { readManifests } from './manifest.ts';
 import type { Manifest, ManifestProblem, Validate } from './manifest.ts';
+import { keyOf } from './objects.ts';
 import type { KubeObject } from './objects.ts';
-import { NO_OVERLAY, merged, overlayName, readOverlay } from './overlay.ts';
+import { NO_OVERLAY, isOwnName, merged, overlayName, readOverlay, readOwn } from './overlay.ts';
 import type { Overlay } from './overlay.ts';
 
 /** Longer than an editor needs between emptying a file and its last byte. */
@@ -71,12 +72,18 @@ export class Directory implements Machine<readonly DirectoryInput[], DirectoryOu
   readonly #files = new Map<string, File>();
   readonly #pending = new Map<string, Pending>();
   readonly #overlays = new Map<string, OverlayFile>();
+  /** Objects that the programs created, by file name. */
+  readonly #own = new Map<string, Manifest>();
   readonly #unreadable = new Map<string, string>();
   readonly #badOverlays = new Set<string>();
   #present = new Map<string, Present>();
   #problems = new Map<string, ManifestProblem>();
   #begun = false;
   #dirty = false;
+  /** Overlays that changed while nothing else did: the common case, and cheap. */
+  #laid = new Set<string>();
+  /** Whose overlay has that name. */
+  #owners = new Map<string, string>();
   #queue: DirectoryOutput[] = [];
 
   /** `label` turns a file's name into what the user calls it. */
@@ -95,7 +102,8 @@ export class Directory implements Machine<readonly DirectoryInput[], DirectoryOu
         this.#file(input.name, input.text, now);
         break;
       case 'overlay':
-        this.#overlay(input.name, input.text);
+        if (isOwnName(input.name)) this.#ownObject(input.name, input.text);
+        else this.#overlay(input.name, input.text);
         break;
       case 'unreadable':
         if (input.message === undefined) this.#unreadable.delete(input.name);
@@ -117,6 +125,7 @@ export class Directory implements Machine<readonly DirectoryInput[], DirectoryOu
 
   poll(): DirectoryOutput | undefined {
     if (this.#dirty) this.#rebuild();
+    else if (this.#laid.size > 0) this.#relay();
     return this.#queue.shift();
   }
 
@@ -181,21 +190,53 @@ export class Directory implements Machine<readonly DirectoryInput[], DirectoryOu
     this.#files.set(name, { text, ...reading, ghosts });
   }
 
-  #overlay(name: string, text: string | undefined): void {
-    if (this.#overlays.get(name)?.text === text) return;
+  #ownObject(name: string, text: string | undefined): void {
+    const object = text === undefined ? undefined : readOwn(text);
+    const file = `status/${name}`;
     this.#dirty = true;
-    this.#badOverlays.delete(name);
-    if (text === undefined) {
-      this.#overlays.delete(name);
+    if (object === undefined) {
+      this.#own.delete(name);
       return;
     }
-    const overlay = readOverlay(text);
-    if (overlay === undefined) this.#badOverlays.add(name);
+    const { apiVersion, kind } = object;
+    const place = (): string => this.#label(file);
+    this.#own.set(name, {
+      file,
+      resource: { apiVersion, kind },
+      key: keyOf(object),
+      object,
+      place,
+    });
+  }
+
+  #overlay(name: string, text: string | undefined): void {
+    if (this.#overlays.get(name)?.text === text) return;
+    const overlay = text === undefined ? undefined : readOverlay(text);
+    if (text === undefined || overlay === undefined || !this.#owners.has(name)) this.#dirty = true;
+    if (this.#badOverlays.delete(name)) this.#dirty = true;
+    this.#laid.add(name);
+    if (text === undefined) this.#overlays.delete(name);
+    else if (overlay === undefined) this.#badOverlays.add(name);
     else this.#overlays.set(name, { text, overlay });
+  }
+
+  /** Merges what changed in `status/` alone. */
+  #relay(): void {
+    for (const name of this.#laid) {
+      const id = this.#owners.get(name) ?? '';
+      const before = this.#present.get(id);
+      if (before === undefined) continue;
+      const after = this.#merge(id, before.manifest);
+      if (after === before) continue;
+      this.#present.set(id, after);
+      this.#emit(after.manifest.resource, { type: 'put', object: after.object });
+    }
+    this.#laid.clear();
   }
 
   #rebuild(): void {
     this.#dirty = false;
+    this.#laid.clear();
     const { chosen, twice } = this.#choose();
     const present = new Map<string, Present>();
     for (const [id, manifest] of chosen) present.set(id, this.#merge(id, manifest));
@@ -208,6 +249,16 @@ export class Directory implements Machine<readonly DirectoryInput[], DirectoryOu
       this.#emit(manifest.resource, { type: 'delete', key: manifest.key });
     }
     this.#present = present;
+    this.#owners = new Map(
+      [...present].map(
+        ([
+          id,
+          {
+            manifest: { resource, key },
+          },
+        ]) => [overlayName(resource, key), id],
+      ),
+    );
     this.#reportProblems(twice);
     this.#reportOrphans();
   }
@@ -236,9 +287,9 @@ export class Directory implements Machine<readonly DirectoryInput[], DirectoryOu
       if (other === undefined) chosen.set(id, manifest);
       else if (other !== manifest) twice.push(duplicate(manifest, other));
     }
-    for (const ghost of ghosts) {
-      const id = idOfManifest(ghost);
-      if (!chosen.has(id)) chosen.set(id, ghost);
+    for (const other of [...ghosts, ...this.#own.values()]) {
+      const id = idOfManifest(other);
+      if (!chosen.has(id)) chosen.set(id, other);
     }
     return { chosen, twice };
   }
@@ -289,13 +340,8 @@ export class Directory implements Machine<readonly DirectoryInput[], DirectoryOu
   /** Only when every file is readable: a broken one may hold the overlay's object. */
   #reportOrphans(): void {
     if (!this.#begun || this.#problems.size > 0 || this.#pending.size > 0) return;
-    const wanted = new Set(
-      [...this.#present.values()].map(({ manifest: { resource, key } }) =>
-        overlayName(resource, key),
-      ),
-    );
     for (const name of this.#overlays.keys()) {
-      if (!wanted.has(name)) this.#queue.push({ type: 'orphan', name });
+      if (!this.#owners.has(name)) this.#queue.push({ type: 'orphan', name });
     }
   }
 

@@ -259,6 +259,19 @@ describe('writes that fail', () => {
     expect([source.ips('a'), source.ips('b')]).toEqual(['192.0.2.240', '192.0.2.241']);
   });
 
+  test('that have become pointless are not tried again', () => {
+    source.remove(IP_ADDRESS_POOL, 'metallb-system/lan');
+    source.service('a');
+    source.settle();
+    source.pool('lan', ['192.0.2.240/32']);
+    source.deliver();
+    source.write(down);
+    source.deliver();
+    source.remove(IP_ADDRESS_POOL, 'metallb-system/lan');
+    source.rest();
+    expect([source.reason('a'), source.machine.deadline()]).toEqual(['NoPools', undefined]);
+  });
+
   test('a conflict is decided again on what came in between, at once', () => {
     source.service('a');
     source.deliver();
@@ -298,6 +311,33 @@ describe('writes that fail', () => {
     source.rest();
     expect(source.heard).toEqual(['write d/a']);
     expect(source.machine.report().services.size).toBe(0);
+  });
+});
+
+describe('many', () => {
+  beforeEach(running);
+
+  test('writes are under way in batches, and all get done', () => {
+    source.pool('lan', ['192.0.2.0/24']);
+    for (let index = 0; index < 200; index += 1) source.service(`s${index}`);
+    source.deliver();
+    expect(source.writes).toHaveLength(64);
+    source.settle();
+    expect(source.machine.report()).toMatchObject({ writes: { done: 200 } });
+    expect(source.machine.deadline()).toBe(undefined);
+  });
+
+  test('what the watch shows as promised is no reason to decide again', () => {
+    source.service('a');
+    source.deliver();
+    source.write();
+    for (const input of source.inbox.splice(0)) {
+      source.machine.handle(input, 0);
+      expect(source.machine.deadline()).toBe(undefined);
+    }
+    source.service('a', {}, { 'metallb.io/loadBalancerIPs': '192.0.2.249' });
+    source.settle();
+    expect(source.ips('a')).toBe('192.0.2.249');
   });
 });
 
