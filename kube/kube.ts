@@ -1,8 +1,8 @@
 /**
  * The port to the source of truth. Two implementations, one contract suite: a directory of
- * manifests (`kube/io/files`) and the API server (`kube/io/api`, to come). It is level-triggered:
- * a watcher gets the whole present set, then changes; it may get the same object twice, never an
- * older one after a newer one.
+ * manifests (`kube/io/files`) and the API server (`kube/io/api`). It is level-triggered: a watcher
+ * gets the whole present set, then changes; it may get the same object twice, never an older one
+ * after a newer one.
  */
 import type { Result } from '../lib/result.ts';
 import type { AbortSignalLike } from '../lib/signal.ts';
@@ -28,6 +28,10 @@ export const L2_ADVERTISEMENT: Resource = {
   apiVersion: 'metallb.io/v1beta1',
   kind: 'L2Advertisement',
 };
+export const SERVICE_L2_STATUS: Resource = {
+  apiVersion: 'metallb.io/v1beta1',
+  kind: 'ServiceL2Status',
+};
 
 export type WatchEvent =
   | { readonly type: 'put'; readonly object: KubeObject }
@@ -51,8 +55,12 @@ export interface SourceProblem {
 export type KubeFailure =
   /** Somebody changed the object since it was read: read again, decide again. */
   | { readonly kind: 'conflict'; readonly message: string }
+  /** An object of that name is already there. */
+  | { readonly kind: 'exists'; readonly message: string }
   | { readonly kind: 'not-found'; readonly message: string }
   | { readonly kind: 'forbidden'; readonly message: string }
+  /** The source refuses what it was given; the same again will be refused again. */
+  | { readonly kind: 'invalid'; readonly message: string }
   | { readonly kind: 'unavailable'; readonly message: string };
 
 /** What `services/status: update` may carry in one request: the status and annotations. */
@@ -79,7 +87,14 @@ export interface Kube {
   /** Delivers to `sink` until `signal` is aborted; never throws, never gives up. */
   watch(resource: Resource, sink: (event: WatchEvent) => void, signal: AbortSignalLike): void;
   updateStatus(update: StatusUpdate): Promise<Result<KubeObject, KubeFailure>>;
+  /** An object of ours, without its status, which only `updateStatus` writes. */
+  create(object: KubeObject): Promise<Result<KubeObject, KubeFailure>>;
+  /** Of an object of ours; with a version, only that one (`conflict` otherwise). */
+  delete(resource: Resource, key: string, version?: string): Promise<Result<void, KubeFailure>>;
   record(event: KubeEvent): Promise<Result<void, KubeFailure>>;
+  /** What keeps the source from being followed now, in one sentence; undefined: nothing. What was
+   * delivered before stays valid. */
+  notReady(): string | undefined;
   /** Where a person finds that field: `file:line`, or the kind and name of the object. */
   place(resource: Resource, key: string, path: string): string;
 }

@@ -1,6 +1,7 @@
 /**
  * What the programs write about an object that a user wrote: its status and their annotations, in
  * a file of their own (`status/<kind>.<namespace>.<name>.yaml`), laid over the object when read.
+ * Objects that the programs create are files there too, with `own.` before the same name.
  */
 import type { Resource } from './kube.ts';
 import type { KubeObject } from './objects.ts';
@@ -18,6 +19,28 @@ export const NO_OVERLAY: Overlay = { status: undefined, annotations: {} };
 /** Unambiguous: names and namespaces have no `/`, namespaces no `.`, and kinds are few. */
 export function overlayName(resource: Resource, key: string): string {
   return `${resource.kind.toLowerCase()}.${key.replace('/', '.')}.yaml`;
+}
+
+const OWN = 'own.';
+
+/** The file of an object that a program created. */
+export function ownName(resource: Resource, key: string): string {
+  return `${OWN}${overlayName(resource, key)}`;
+}
+
+export function isOwnName(name: string): boolean {
+  return name.startsWith(OWN);
+}
+
+/** undefined: there is no whole object in the text (yet). */
+export function readOwn(text: string): KubeObject | undefined {
+  const { documents, faults } = readYaml(text);
+  const value = documents[0]?.value as Partial<KubeObject> | null | undefined;
+  const { apiVersion, kind, metadata } = value ?? {};
+  const isWhole = faults.length === 0 && typeof metadata?.name === 'string';
+  return isWhole && apiVersion !== undefined && kind !== undefined
+    ? (value as KubeObject)
+    : undefined;
 }
 
 /** undefined: the text is not what `writeOverlay` writes. */

@@ -19,6 +19,7 @@ import {
   rmSync,
   statSync,
 } from 'node:fs';
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Alarm, monotonic } from '../../lib/io/clock.ts';
 import { err, ok } from '../../lib/result.ts';
@@ -29,10 +30,12 @@ import { Directory } from '../directory.ts';
 import type { DirectoryInput } from '../directory.ts';
 import type { Kube, KubeEvent, KubeFailure, Resource, StatusUpdate, WatchEvent } from '../kube.ts';
 import type { Validate } from '../manifest.ts';
+import { keyOf } from '../objects.ts';
 import type { KubeObject } from '../objects.ts';
-import { overlayName, withChanges, writeOverlay } from '../overlay.ts';
+import { overlayName, ownName, withChanges, writeOverlay } from '../overlay.ts';
+import { writeYaml } from '../yaml.ts';
 import { Folder } from './folder.ts';
-import { writeAtomically } from './replace.ts';
+import { createAtomically, writeAtomically } from './replace.ts';
 
 export interface FilesOptions {
   readonly validate: Validate;
@@ -158,6 +161,59 @@ export class Files implements Kube {
     if (!written.ok) return written;
     this.#feed([{ type: 'overlay', name, text }]);
     return ok(this.#directory.object(resource, key) ?? current);
+  }
+
+  create(object: KubeObject): Promise<Result<KubeObject, KubeFailure>> {
+    const { apiVersion, kind, metadata } = object;
+    const [resource, key] = [{ apiVersion, kind }, keyOf(object)];
+    const name = ownName(resource, key);
+    const exists = { kind: 'exists', message: `${kind} ${key} already exists` } as const;
+    this.#feed(this.#status.look(name));
+    if (this.#directory.object(resource, key) !== undefined) return Promise.resolve(err(exists));
+    const { status: _, ...rest } = object as KubeObject & { status?: unknown };
+    const { resourceVersion: __, ...meta } = metadata;
+    const text = writeYaml({ ...rest, metadata: { ...meta, uid: randomUUID() } });
+    const written = this.#inStatus((folder) => createAtomically(join(folder, name), text));
+    if (!written.ok) {
+      const isThere = existsSync(join(this.#path, 'status', name));
+      return Promise.resolve(isThere ? err(exists) : written);
+    }
+    // Read back, so that its end is noticed even if it comes before the news of its beginning.
+    this.#feed(this.#status.look(name));
+    return Promise.resolve(ok(this.#directory.object(resource, key) ?? object));
+  }
+
+  delete(resource: Resource, key: string, version?: string): Promise<Result<void, KubeFailure>> {
+    return Promise.resolve(this.#delete(resource, key, version));
+  }
+
+  #delete(resource: Resource, key: string, version?: string): Result<void, KubeFailure> {
+    const name = ownName(resource, key);
+    const what = `${resource.kind} ${key}`;
+    const laid = overlayName(resource, key);
+    this.#feed([...this.#status.look(name), ...this.#status.look(laid)]);
+    const current = this.#directory.object(resource, key);
+    if (current === undefined) {
+      return err({ kind: 'not-found', message: `${what} does not exist` });
+    }
+    if (version !== undefined && current.metadata.resourceVersion !== version) {
+      return err({ kind: 'conflict', message: `${what} was changed since it was read` });
+    }
+    if (!existsSync(join(this.#path, 'status', name))) {
+      const place = this.place(resource, key, '');
+      return err({ kind: 'forbidden', message: `${what} is the user's: remove it at ${place}` });
+    }
+    const removed = this.#inStatus((folder) => {
+      for (const each of [name, laid]) rmSync(join(folder, each), { force: true });
+    });
+    if (!removed.ok) return removed;
+    this.#feed([name, laid].map((each) => ({ type: 'overlay', name: each, text: undefined })));
+    return ok(undefined);
+  }
+
+  /** A directory is read at once; what cannot be read is a problem of its own. */
+  notReady(): string | undefined {
+    return undefined;
   }
 
   record(event: KubeEvent): Promise<Result<void, KubeFailure>> {

@@ -4,7 +4,7 @@
  * events.
  */
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { IP_ADDRESS_POOL, SERVICE } from '../../kube/kube.ts';
+import { IP_ADDRESS_POOL, SERVICE, SERVICE_L2_STATUS } from '../../kube/kube.ts';
 import type { Kube, Resource, WatchEvent } from '../../kube/kube.ts';
 import { keyOf } from '../../kube/objects.ts';
 import type { KubeObject, Service } from '../../kube/objects.ts';
@@ -75,6 +75,11 @@ export function service(name: string, port = 80, annotations?: Record<string, st
   };
 }
 
+function ours(name: string): KubeObject {
+  const labels = { 'example.org/node': 'node1' };
+  return { ...SERVICE_L2_STATUS, metadata: { name, namespace: 'metallb-system', labels } };
+}
+
 const STATUS = { loadBalancer: { ingress: [{ ip: '192.0.2.1', ipMode: 'VIP' }] } };
 
 /** Of the test that runs. */
@@ -106,6 +111,9 @@ export function kubeContract(name: string, open: () => Promise<World>): void {
     });
     describe('updateStatus', () => {
       statusTests();
+    });
+    describe('objects of ours', () => {
+      ownTests();
     });
     describe('for people', () => {
       peopleTests();
@@ -244,7 +252,51 @@ function statusTests(): void {
   });
 }
 
+function ownTests(): void {
+  const key = 'metallb-system/l2-a';
+
+  test('created once, seen by all, deleted', async () => {
+    const theirs = new Watching(await world.second(), SERVICE_L2_STATUS);
+    await theirs.synced();
+    const created = await world.kube.create(ours('l2-a'));
+    expect(created.ok && keyOf(created.value)).toBe(key);
+    const seen = await theirs.put(key);
+    expect(seen.metadata.labels).toEqual({ 'example.org/node': 'node1' });
+    expect(versionOf(seen)).not.toBe('');
+    const again = await (await world.second()).create(ours('l2-a'));
+    expect(again.ok ? '' : again.error.kind).toBe('exists');
+    const deleted = await world.kube.delete(SERVICE_L2_STATUS, key);
+    expect(deleted.ok).toBe(true);
+    await theirs.until(({ type }) => type === 'delete');
+    const gone = await world.kube.delete(SERVICE_L2_STATUS, key);
+    expect(gone.ok ? '' : gone.error.kind).toBe('not-found');
+    expect((await world.kube.create(ours('l2-a'))).ok).toBe(true);
+  });
+
+  test('has a status, and can be deleted by version', async () => {
+    const watching = new Watching(world.kube, SERVICE_L2_STATUS);
+    await watching.synced();
+    const created = await world.kube.create(ours('l2-a'));
+    const old = created.ok ? versionOf(created.value) : '';
+    const status = { node: 'node1' };
+    const update = { resource: SERVICE_L2_STATUS, key, resourceVersion: old, status };
+    const written = await world.kube.updateStatus(update);
+    expect(written.ok && (written.value as Service).status).toEqual(status);
+    const other = await world.second();
+    const late = await other.delete(SERVICE_L2_STATUS, key, old);
+    expect(late.ok ? '' : late.error.kind).toBe('conflict');
+    const now = written.ok ? versionOf(written.value) : '';
+    expect((await other.delete(SERVICE_L2_STATUS, key, now)).ok).toBe(true);
+    await watching.until(({ type }) => type === 'delete');
+  });
+}
+
 function peopleTests(): void {
+  test('a source that is followed is ready', async () => {
+    await new Watching(world.kube, SERVICE).synced();
+    expect(world.kube.notReady()).toBe(undefined);
+  });
+
   test('events are recorded', async () => {
     const recorded = await world.kube.record({
       resource: SERVICE,
