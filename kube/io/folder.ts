@@ -68,14 +68,12 @@ export class Folder {
   look(name: string): readonly DirectoryInput[] {
     const stamp = this.#stamp(name);
     if (stamp === undefined) {
+      if (!this.#seen.has(name)) return this.#failure(name, undefined);
       // Everything gone at once, folder and all, is a mount or a slip, not a wish.
       const listed = this.#list();
       if (typeof listed === 'string') return this.#failure('', listed);
-      const known = this.#seen.delete(name);
-      return [
-        ...this.#failure(name, undefined),
-        ...(known ? [this.#kind.input(name, undefined)] : []),
-      ];
+      this.#seen.delete(name);
+      return [...this.#failure(name, undefined), this.#kind.input(name, undefined)];
     }
     try {
       const text = readFileSync(join(this.#kind.path, name), 'utf8');
