@@ -6,7 +6,16 @@
  * Tag an image with anything but `latest`, or a kubelet tries to pull it.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { executeSync } from '../execute.ts';
 import { LabFailure } from '../failure.ts';
@@ -32,7 +41,12 @@ export interface ImageOptions {
   readonly config: ImageConfig;
 }
 
-const PAUSE = 'arpeggio.lab/pause:1';
+/** An image as an archive on disk, and the name that a pod calls it by. */
+export interface Image {
+  readonly archive: string;
+  readonly name: string;
+}
+
 const TAR_MS = 120_000;
 
 /** Returns the archive's path. */
@@ -40,10 +54,13 @@ export function makeImage({ archive, name, root, config }: ImageOptions): string
   mkdirSync(dirname(archive), { recursive: true });
   const folder = mkdtempSync(`${archive}.`);
   try {
+    // Its mode becomes that of `/`, which every user of the image must be able to enter.
+    chmodSync(root, 0o755);
     const layer = join(folder, 'layer.tar');
     tar(['-C', root, '-cf', layer, '.']);
-    const described = describe(config, digest(readFileSync(layer)));
-    const layerName = `${digest(readFileSync(layer))}.tar`;
+    const content = digest(readFileSync(layer));
+    const described = describe(config, content);
+    const layerName = `${content}.tar`;
     const configName = `${digest(described)}.json`;
     renameSync(layer, join(folder, layerName));
     writeFileSync(join(folder, configName), described);
@@ -57,17 +74,36 @@ export function makeImage({ archive, name, root, config }: ImageOptions): string
   }
 }
 
-/** The image of every pod's first process; its archive and its name. */
-export function makePauseImage(folder: string): { archive: string; name: string } {
-  const root = join(folder, 'pause');
-  mkdirSync(root, { recursive: true });
-  const source = join(import.meta.dirname, 'pause.c');
-  const compiler = process.env['CC'] ?? 'cc';
-  const done = executeSync([compiler, '-Os', '-static', '-s', '-o', join(root, 'pause'), source]);
-  if (done.code !== 0) throw new LabFailure(`pause.c does not compile: ${done.stderr.trim()}`);
-  const archive = join(folder, 'pause.tar');
-  makeImage({ archive, name: PAUSE, root, config: { Entrypoint: ['/pause'] } });
-  return { archive, name: PAUSE };
+/** The image of every pod's first process. */
+export function makePauseImage(folder: string): Image {
+  const compile = (out: string): void => {
+    const source = join(import.meta.dirname, 'pause.c');
+    const compiler = process.env['CC'] ?? 'cc';
+    const done = executeSync([compiler, '-Os', '-static', '-s', '-o', out, source]);
+    if (done.code !== 0) throw new LabFailure(`pause.c does not compile: ${done.stderr.trim()}`);
+  };
+  return makeSmallImage(folder, 'pause', compile);
+}
+
+/**
+ * The server of the upstream network tests; `program` is the binary of that role. As in
+ * `args: [netexec, --http-port=8080]`: /hostname says which pod, /clientip who asked.
+ */
+export function makeAgnhostImage(folder: string, program: string): Image {
+  return makeSmallImage(folder, 'agnhost', (out) => copyFileSync(program, out));
+}
+
+/** One program without libraries, called by its own name. */
+function makeSmallImage(folder: string, name: string, put: (out: string) => void): Image {
+  const root = mkdtempSync(join(folder, `${name}.`));
+  try {
+    put(join(root, name));
+    const image = { archive: join(folder, `${name}.tar`), name: `arpeggio.lab/${name}:1` };
+    makeImage({ ...image, root, config: { Entrypoint: [`/${name}`] } });
+    return image;
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
 }
 
 function describe(config: ImageConfig, layer: string): string {

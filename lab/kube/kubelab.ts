@@ -82,7 +82,7 @@ const CLUSTER: readonly Role[] = [
 export const ROLES: Readonly<Record<Extent, readonly Role[]>> = {
   api: API,
   cluster: CLUSTER,
-  kubelets: [...CLUSTER, 'kubelet'],
+  kubelets: [...CLUSTER, 'kubelet', 'agnhost'],
 };
 
 const START_MS = 60_000;
@@ -114,7 +114,8 @@ export class KubeLab {
   readonly servers: Readonly<Record<From, string>>;
   readonly api: Api;
   readonly #options: KubeLabOptions;
-  readonly #program: Binaries;
+  /** The path of the program for a role. */
+  readonly binary: Binaries;
   readonly #pki: Pki;
   readonly #components = new Map<string, Component>();
   readonly #programs = new Map<string, Program>();
@@ -138,7 +139,9 @@ export class KubeLab {
       await endProcesses(lab.prefix);
       lab.close();
       const why = error instanceof Error ? error.message : String(error);
-      throw new LabFailure(`${why}\n  the logs are in ${folderOf(lab.prefix)}/log`);
+      throw new LabFailure(`${why}\n  the logs are in ${folderOf(lab.prefix)}/log`, {
+        cause: error,
+      });
     }
   }
 
@@ -149,7 +152,7 @@ export class KubeLab {
   ) {
     this.lab = lab;
     this.#options = options;
-    this.#program = program;
+    this.binary = program;
     this.#onExit = onExit;
     this.directory = makeFolder(lab.prefix);
     this.logs = join(this.directory, 'log');
@@ -231,7 +234,7 @@ export class KubeLab {
       KUBECACHEDIR: join(this.directory, 'kubectl-cache'),
       ...options.env,
     };
-    const argv = [this.#program('kubectl'), ...args];
+    const argv = [this.binary('kubectl'), ...args];
     return execute(argv, { timeoutMs: KUBECTL_MS, ...options, env });
   }
 
@@ -278,7 +281,7 @@ export class KubeLab {
     return execute(inMachine(this.program(`kubelet-${node.name}`).pid, argv), options);
   }
 
-  /** Gives every node with a kubelet an image; a node that starts later needs it again. */
+  /** Gives every node with a kubelet an image, for good: it survives a power cut. */
   async loadImage(archive: string): Promise<void> {
     const load = async (node: Host): Promise<void> => {
       const done = await this.exec(node, importImage(archive), { timeoutMs: START_MS });
@@ -310,7 +313,7 @@ export class KubeLab {
   #describeControlPlane(control: Host): void {
     const { namespace } = control;
     const plane: ControlPlane = {
-      program: this.#program,
+      program: this.binary,
       pki: this.#pki,
       directory: this.directory,
       address: control.ip4,
@@ -342,7 +345,7 @@ export class KubeLab {
   #describeProxy(node: Host): void {
     const { namespace } = node;
     const { directory } = this;
-    const argv = proxy(node, { program: this.#program, pki: this.#pki, directory });
+    const argv = proxy(node, { program: this.binary, pki: this.#pki, directory });
     const url = `http://127.0.0.1:${PROXY_HEALTH_PORT}/healthz`;
     const healthy = async (): Promise<boolean> => (await httpGet(namespace, url))?.status === 200;
     const launch = (): Launch => ({ argv, namespace, env: ENV });
@@ -352,7 +355,7 @@ export class KubeLab {
   #describeKubelets(): void {
     const pause = makePauseImage(this.directory);
     const options = {
-      program: this.#program,
+      program: this.binary,
       pki: this.#pki,
       directory: this.directory,
       prefix: this.lab.prefix,
