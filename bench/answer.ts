@@ -39,7 +39,7 @@ export async function answer(count: number, progress: (text: string) => void): P
       for (const family of FAMILIES) {
         progress(`round ${round} of ${count}: ${family} nobody`);
         const idle = await measureIdle(stage, family);
-        beats.push((idle.lease * 1000) / LOAD_MS);
+        beats.push(((idle.responders.get('bpf') ?? 0) * 1000) / LOAD_MS);
         for (const variant of VARIANTS) {
           progress(`round ${round} of ${count}: ${family} ${variant}`);
           stage.block(variant, variant === 'bpf-blocked');
@@ -62,15 +62,21 @@ function emptyRounds(): Map<Variant, Measurement[]> {
 
 /** Processor time, in microseconds, of one load loop in which no question is answered. */
 interface Idle {
+  /** Of the asker. */
   readonly asker: number;
-  /** Of the plane's process meanwhile: what keeping the lease costs. */
-  readonly lease: number;
+  /** Of each answering process meanwhile: its lease costs the same, asked or not. */
+  readonly responders: ReadonlyMap<Variant, number>;
 }
 
 async function measureIdle(stage: Stage, family: Family): Promise<Idle> {
-  const before = await stage.cpu('bpf');
+  const before = new Map<Variant, number>();
+  for (const variant of VARIANTS) before.set(variant, await stage.cpu(variant));
   const { cpu_us: asker } = await load(stage, 'nobody', family);
-  return { asker, lease: (await stage.cpu('bpf')) - before };
+  const responders = new Map<Variant, number>();
+  for (const variant of VARIANTS) {
+    responders.set(variant, (await stage.cpu(variant)) - (before.get(variant) ?? 0));
+  }
+  return { asker, responders };
 }
 
 function load(stage: Stage, place: Place, family: Family): Promise<Pinged> {
@@ -89,8 +95,7 @@ async function measure(
   // The node's softirq runs in the context of the asker.
   const before = await stage.cpu(variant);
   const loaded = await load(stage, variant, family);
-  // All of it: also what keeping the lease costs that process, asked or not.
-  const responder = (await stage.cpu(variant)) - before;
+  const responder = (await stage.cpu(variant)) - before - (idle.responders.get(variant) ?? 0);
   const measurement = {
     rtt_p50_us: rtt.p50,
     rtt_p99_us: rtt.p99,

@@ -90,8 +90,8 @@ export function asTable(answers: Answers): string {
   const count = answers.rounds.arp.get('kernel')?.length ?? 0;
   const foot = [
     `Medians of ${count} rounds; ${answers.lost} paced questions were not answered.`,
-    `Keeping the lease takes ${(answers.beat / 1000).toFixed(1)} ms of processor time a second,`,
-    'however many questions are answered; the cost of a reply includes its share at 5,000/s.',
+    `Keeping the lease takes ${(answers.beat / 1000).toFixed(1)} ms of processor time a second, asked`,
+    'or not. It runs in both terms of the difference, so it is not part of the cost of a reply.',
   ];
   return `${tables.join('\n\n')}\n\n${targets()}${foot.join('\n')}\n`;
 }
