@@ -9,7 +9,8 @@ import { parseArgs } from 'node:util';
 import { Narrator } from '../demo/narrator.ts';
 import { LabFailure } from './failure.ts';
 import { areThere } from './kube/binaries.ts';
-import { KubeLab, ROLES } from './kube/kubelab.ts';
+import { ROLES } from './kube/extent.ts';
+import { KubeLab } from './kube/kubelab.ts';
 import { KEPT, labsToRemove, removeLab } from './kube/remove.ts';
 
 const { values, positionals } = parseArgs({

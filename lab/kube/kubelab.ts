@@ -25,9 +25,11 @@ import type { Host } from '../segment.ts';
 import { until } from '../until.ts';
 import { Api } from './api.ts';
 import { binaries } from './binaries.ts';
-import type { Binaries, Role } from './binaries.ts';
+import type { Binaries } from './binaries.ts';
 import { apiServer, controllerManager, etcd, scheduler } from './controlplane.ts';
 import type { ControlPlane } from './controlplane.ts';
+import { ROLES } from './extent.ts';
+import type { Extent } from './extent.ts';
 import { makePauseImage } from './image.ts';
 import { importImage, inMachine, machine } from './machine.ts';
 import { createNode, isReady } from './nodes.ts';
@@ -42,12 +44,6 @@ import {
   removeStale,
 } from './remove.ts';
 import { KUBERNETES_SERVICE, connectUplink, route } from './wire.ts';
-
-/**
- * `api`: etcd and the API server alone, which tests of a client need. `cluster`: and the rest of
- * the control plane, three nodes, kube-proxy. `kubelets`: and nodes that run pods.
- */
-export type Extent = 'api' | 'cluster' | 'kubelets';
 
 export interface KubeLabOptions {
   /** In every name, lower-case letters: whose lab it is. `lab` is for `make lab`. */
@@ -71,19 +67,6 @@ export interface TokenOptions {
   /** Ten minutes is the least the API server gives; an hour unless told. */
   readonly seconds?: number;
 }
-
-const API: readonly Role[] = ['etcd', 'kube-apiserver', 'kubectl'];
-const CLUSTER: readonly Role[] = [
-  ...API,
-  'kube-controller-manager',
-  'kube-scheduler',
-  'kube-proxy',
-];
-export const ROLES: Readonly<Record<Extent, readonly Role[]>> = {
-  api: API,
-  cluster: CLUSTER,
-  kubelets: [...CLUSTER, 'kubelet', 'agnhost'],
-};
 
 const START_MS = 60_000;
 const KUBECTL_MS = 60_000;
