@@ -22,6 +22,9 @@ export interface Hierarchy {
 }
 
 const ROOT = '/sys/fs/cgroup';
+/** A second in all. */
+const REMOVE_TRIES = 50;
+const REMOVE_PAUSE_MS = 20;
 /** What a mount line says that is no controller. */
 const MOUNT_OPTIONS = /^(?:r[wo]|relatime|xattr|nsdelegate|release_agent=.*|clone_children)$/;
 
@@ -71,9 +74,23 @@ export function removeGroup(group: string): void {
   for (const entry of readdirSync(group, { withFileTypes: true })) {
     if (entry.isDirectory()) removeGroup(join(group, entry.name));
   }
+  for (let tries = 0; tries < REMOVE_TRIES; tries += 1) {
+    if (isRemoved(group)) return;
+    pause(REMOVE_PAUSE_MS);
+  }
+}
+
+/** False while a process in it, killed a moment ago, has not quite ended. */
+function isRemoved(group: string): boolean {
   try {
     rmdirSync(group);
-  } catch {
-    // Still in use for a moment; what stays is empty and is removed by the next `make lab-down`.
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
   }
+}
+
+/** Without giving way: exit handlers come here too. */
+function pause(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }

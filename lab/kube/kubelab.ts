@@ -41,6 +41,7 @@ import {
   makeFolder,
   removeFiles,
   removeLab,
+  removeNames,
   removeStale,
 } from './remove.ts';
 import { KUBERNETES_SERVICE, connectUplink, route } from './wire.ts';
@@ -121,6 +122,7 @@ export class KubeLab {
       process.off('exit', onExit);
       await endProcesses(lab.prefix);
       lab.close();
+      removeNames(lab.prefix);
       const why = error instanceof Error ? error.message : String(error);
       throw new LabFailure(`${why}\n  the logs are in ${folderOf(lab.prefix)}/log`, {
         cause: error,
@@ -358,7 +360,11 @@ export class KubeLab {
   async #bringUp(): Promise<void> {
     const { say = () => {} } = this.#options;
     say('etcd, API server');
-    await Promise.all([this.start('etcd'), this.start('kube-apiserver')]);
+    let isUp = false;
+    const store = await this.start('etcd');
+    const server = this.start('kube-apiserver').then(() => (isUp = true));
+    // An end of etcd would only make the API server wait, and then blame the network.
+    await Promise.all([server, store.until(() => isUp, START_MS, 'the API server is ready')]);
     if (this.#extent === 'api') return;
     const kubelets = this.#extent === 'kubelets';
     const some = kubelets ? ', kubelets' : '';

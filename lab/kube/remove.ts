@@ -39,15 +39,20 @@ export function makeFolder(prefix: string): string {
   return folder;
 }
 
-/** In an exit handler, where nothing can be waited for. */
-export function removeFiles(prefix: string): void {
+/** What a lab has of the machine besides namespaces and files. */
+export function removeNames(prefix: string): void {
+  removeUplink(prefix);
   removeGroups(prefix);
+}
+
+/** Also in an exit handler, when every process has been killed. */
+export function removeFiles(prefix: string): void {
+  removeNames(prefix);
   rmSync(folderOf(prefix), { recursive: true, force: true, maxRetries: 5 });
 }
 
 export async function removeLab(prefix: string): Promise<void> {
   await endProcesses(prefix);
-  removeUplink(prefix);
   removeNamespaces(namespacesOf(prefix).map(({ name }) => name));
   removeFiles(prefix);
 }
