@@ -90,8 +90,8 @@ export function asTable(answers: Answers): string {
   const count = answers.rounds.arp.get('kernel')?.length ?? 0;
   const foot = [
     `Medians of ${count} rounds; ${answers.lost} paced questions were not answered.`,
-    `Keeping the lease takes ${(answers.beat / 1000).toFixed(1)} ms of processor time a second, asked`,
-    'or not. It runs in both terms of the difference, so it is not part of the cost of a reply.',
+    `Keeping the lease takes ${(answers.beat / 1000).toFixed(1)} ms of processor time a second,`,
+    'asked or not; it stands in both terms of the difference, so no reply is charged for it.',
   ];
   return `${tables.join('\n\n')}\n\n${targets()}${foot.join('\n')}\n`;
 }
