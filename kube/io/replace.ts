@@ -1,6 +1,6 @@
 /**
- * Replaces or creates a file as a whole: readers see the old content or the new one, never a part, also when
- * the power goes in between.
+ * Replaces or creates a file as a whole: readers see the old content or the new one, never a part,
+ * also when the power goes in between.
  */
 import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';

@@ -7,6 +7,9 @@ import { openFiles } from '../../kube/io/files.ts';
 import type { Files } from '../../kube/io/files.ts';
 import { keyOf } from '../../kube/objects.ts';
 import { writeYaml } from '../../kube/yaml.ts';
+import type { Api } from '../../kube/io/api.ts';
+import { ApiServer } from './apiserver.ts';
+import { clientOf } from './apiclient.ts';
 import { kubeContract } from './kube.ts';
 
 function open(directory: string, collect: boolean): Files {
@@ -32,6 +35,21 @@ kubeContract('a directory of manifests', async () => {
     close: async () => {
       for (const client of clients) client.close();
       rmSync(directory, { recursive: true });
+    },
+  };
+});
+
+kubeContract('an API server', async () => {
+  const server = await new ApiServer().start();
+  const clients: Api[] = [];
+  return {
+    kube: clientOf(server, clients),
+    put: async (object) => server.put(object),
+    remove: async (resource, key) => server.remove(resource, key),
+    second: async () => clientOf(server, clients),
+    close: async () => {
+      for (const each of clients) await each.close();
+      await server.kill();
     },
   };
 });

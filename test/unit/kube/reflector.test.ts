@@ -1,3 +1,4 @@
+/** A watch at an API server decides well, whatever the server does. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { backoff } from '../../../kube/backoff.ts';

@@ -1,0 +1,87 @@
+/**
+ * The one door to `@kubernetes/client-node`: reads a kubeconfig file, and knows every way in which
+ * one can name credentials (tokens and certificates, inline or in files, exec plugins, OIDC). Only
+ * that; requests are ours. It is loaded when a kubeconfig is given, because it brings the models of
+ * the whole API with it, some 50 MB that a pod does not need.
+ */
+import { readFileSync } from 'node:fs';
+import type { RequestOptions } from 'node:https';
+import { KubeConfig } from '@kubernetes/client-node';
+import { err, ok } from '../../lib/result.ts';
+import type { Result } from '../../lib/result.ts';
+import type { Access, Credentials } from './credentials.ts';
+import type { Tls } from './http.ts';
+
+/** The error is one sentence: what is wrong with the file and what to do. */
+export function kubeconfigCredentials(file: string): Result<Credentials, string> {
+  const loaded = load(file);
+  if (!loaded.ok) return loaded;
+  let config = loaded.value;
+  const context = config.getContextObject(config.getCurrentContext());
+  return ok({
+    server: config.getCurrentCluster()?.server ?? '',
+    namespace: context?.namespace,
+    async access() {
+      try {
+        return ok(await accessOf(config));
+      } catch (error) {
+        const { message } = error as Error;
+        return err(`the kubeconfig "${file}" gives no credentials: ${oneLine(message)}`);
+      }
+    },
+    refresh() {
+      // A new object: the old one remembers tokens. What cannot be read now may be mended later.
+      const again = load(file);
+      if (again.ok) config = again.value;
+    },
+  });
+}
+
+function load(file: string): Result<KubeConfig, string> {
+  const config = new KubeConfig();
+  try {
+    readFileSync(file);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return err(`cannot read --kubeconfig "${file}" (${code}): give a file that exists`);
+  }
+  try {
+    config.loadFromFile(file);
+  } catch (error) {
+    return err(`--kubeconfig "${file}" is not a kubeconfig: ${oneLine((error as Error).message)}`);
+  }
+  const cluster = config.getCurrentCluster();
+  if (cluster === null) {
+    return err(`--kubeconfig "${file}" names no current cluster: set its current-context`);
+  }
+  if (cluster.proxyUrl !== undefined) {
+    return err(`--kubeconfig "${file}" names a proxy, which is not supported: remove proxy-url`);
+  }
+  return ok(config);
+}
+
+async function accessOf(config: KubeConfig): Promise<Access> {
+  const options: RequestOptions = {};
+  await config.applyToHTTPSOptions(options);
+  const headers = (options.headers ?? {}) as Record<string, string | undefined>;
+  const basic = options.auth ?? undefined;
+  const authorization =
+    basic === undefined
+      ? headers['Authorization']
+      : `Basic ${Buffer.from(basic).toString('base64')}`;
+  const { ca, cert, key, passphrase, servername } = options as Record<string, unknown>;
+  const given = { ca, cert, key, passphrase, servername };
+  const texts = Object.entries(given).flatMap(([name, value]) => {
+    if (value === undefined) return [];
+    return [[name, Buffer.isBuffer(value) ? value.toString() : value]];
+  });
+  const tls = Object.fromEntries(texts) as Omit<Tls, 'insecure'>;
+  return {
+    authorization: authorization?.trim(),
+    tls: { ...tls, insecure: options.rejectUnauthorized === false },
+  };
+}
+
+function oneLine(text: string): string {
+  return text.trim().replace(/\s*\n\s*/g, ' ');
+}
