@@ -19,12 +19,14 @@ import type { Delta } from '../lib/diff.ts';
 import type { Machine } from '../lib/machine.ts';
 import type { Note } from '../lib/note.ts';
 import type { Instant } from '../lib/time.ts';
+import type { SpeakerStatus } from '../owners/report.ts';
 import { forwardsOf } from './forward.ts';
 import type { Forward } from './forward.ts';
-import { Planner } from './plan.ts';
-import type { Plan, Silence } from './plan.ts';
+import { Planner, SENTENCES } from './plan.ts';
+import type { Plan } from './plan.ts';
 import type { Peer, ReflexState } from './reflex.ts';
-import { sameOrder } from './vip.ts';
+import { statusOf } from './status.ts';
+import { sameList, sameOrder } from './vip.ts';
 import type { Order } from './vip.ts';
 
 export const WATCHED: readonly Resource[] = [
@@ -44,6 +46,8 @@ export type BrainOutput =
   | { readonly kind: 'orders'; readonly delta: Delta<Order> }
   | { readonly kind: 'forward'; readonly forwards: readonly Forward[] }
   | { readonly kind: 'event'; readonly event: KubeEvent }
+  /** `status` may say something else from now on. */
+  | { readonly kind: 'changed' }
   | { readonly kind: 'note'; readonly note: Note };
 
 /** An address that this node answers for, and a Service that holds it. */
@@ -83,6 +87,11 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
   /** What this node answers for now. */
   get announced(): readonly Announced[] {
     return this.#announced;
+  }
+
+  /** What there is to report; `plane` is the data plane's name. */
+  status(plane: string): SpeakerStatus {
+    return statusOf({ plan: this.#plan, reflex: this.#reflex, plane });
   }
 
   /** What keeps this node from doing its work, in one sentence; undefined: nothing. */
@@ -169,6 +178,7 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
       this.#decideAt ??= now;
     }
     this.#reportAnnounced();
+    this.#out.push({ kind: 'changed' });
   }
 
   // --- decisions ----------------------------------------------------------------------------
@@ -239,6 +249,10 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
     this.#plan = this.#planner.plan({ config, services, slices, nodes });
     const delta = diff(before.orders, this.#plan.orders, sameOrder);
     if (!isEmpty(delta)) this.#out.push({ kind: 'orders', delta });
+    const silence = diff(before.silent, this.#plan.silent, (a, b) => a === b);
+    const holders = diff(before.holders, this.#plan.holders, sameList);
+    const same = [delta, silence, holders].every(isEmpty);
+    if (!same) this.#out.push({ kind: 'changed' });
     for (const [service, reason] of this.#plan.silent) {
       if (before.silent.get(service) === reason) continue;
       this.#note('info', 'ServiceSilent', `${service} is not announced: ${SENTENCES[reason]}`, {
@@ -311,16 +325,6 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
     this.#out.push({ kind: 'note', note: { level, event, msg, fields } });
   }
 }
-
-const SENTENCES: Readonly<Record<Silence, string>> = {
-  NoAddress: 'it has no address yet',
-  AddressInNoPool: 'its addresses are not all in one pool',
-  NoServingEndpoint: 'none of its endpoints serves',
-  NoMatchingAdvertisement: 'no L2Advertisement covers its pool and labels',
-  NoEligibleNode: 'no node is selected, free of the exclude label and has its network available',
-  NoLocalEndpoint: 'no eligible node runs one of its endpoints (externalTrafficPolicy: Local)',
-  NoCommonNode: 'the Services that share its address have no eligible node in common',
-};
 
 function nameOf({ service, ip }: Announced): string {
   return `${service} ${ip}`;

@@ -23,6 +23,16 @@ import type { Order } from './vip.ts';
 /** Why an address with a Service is not announced by anybody. */
 export type Silence = NoCandidate | 'NoAddress' | 'AddressInNoPool' | 'NoCommonNode';
 
+export const SENTENCES: Readonly<Record<Silence, string>> = {
+  NoAddress: 'it has no address yet',
+  AddressInNoPool: 'its addresses are not all in one pool',
+  NoServingEndpoint: 'none of its endpoints serves',
+  NoMatchingAdvertisement: 'no L2Advertisement covers its pool and labels',
+  NoEligibleNode: 'no node is selected, free of the exclude label and has its network available',
+  NoLocalEndpoint: 'no eligible node runs one of its endpoints (externalTrafficPolicy: Local)',
+  NoCommonNode: 'the Services that share its address have no eligible node in common',
+};
+
 export interface Snapshot {
   readonly config: Config;
   readonly services: ReadonlyMap<string, Service>;

@@ -15,6 +15,7 @@ import type { Machine } from '../lib/machine.ts';
 import type { Random } from '../lib/random.ts';
 import { earlier } from '../lib/time.ts';
 import type { Instant } from '../lib/time.ts';
+import type { Mac } from '../net/mac.ts';
 import { Announcer } from './announce.ts';
 import type { Announcement, PlaneLink } from './dataplane.ts';
 import { nodeId } from './heartbeat.ts';
@@ -54,7 +55,8 @@ export interface ReflexState {
   readonly peers: ReadonlyMap<string, Standing>;
   /** Addresses answered here now. */
   readonly held: readonly string[];
-  readonly links: readonly string[];
+  /** Interfaces that announcements go out of, and the MAC addresses they carry. */
+  readonly links: readonly { readonly name: string; readonly mac: Mac }[];
 }
 
 export type ReflexOutput =
@@ -375,7 +377,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
       cause: this.#cause,
       peers: new Map([...this.#ids].map(([name, id]) => [name, states.get(id) ?? 'absent'])),
       held: this.#table.held,
-      links: [...this.#attached.values()].map((link) => link.name),
+      links: [...this.#attached.values()].map(({ name, mac }) => ({ name, mac })),
     };
     const text = JSON.stringify([state.phase, state.cause, [...state.peers], state.links]);
     if (text === this.#lastState && state.held === this.#lastHeld) return;

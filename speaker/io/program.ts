@@ -153,6 +153,8 @@ class Program {
       case 'event':
         void this.#record(output.event);
         return undefined;
+      case 'changed':
+        return undefined;
       case 'note':
         return this.#log(output.note.level, output.note.event, output.note.msg, output.note.fields);
     }

@@ -280,7 +280,7 @@ describe('what the reflex reports', () => {
     cause: 'confirmed',
     peers: new Map([['node2', dead.includes('node2') ? 'dead' : 'alive']]),
     held,
-    links: ['eth0'],
+    links: [{ name: 'eth0', mac: '02:00:00:00:00:01' }],
   });
 
   test('one event when this node begins to answer for a Service, none when it goes on', () => {
@@ -294,6 +294,47 @@ describe('what the reflex reports', () => {
     expect(bench.brain.announced).toEqual([{ service: 'default/web', ip: '192.0.2.240' }]);
     bench.brain.handle({ kind: 'reflex', state: state([]) }, 30);
     expect(bench.brain.announced).toEqual([]);
+  });
+
+  test('a report: what is held, on which interfaces, why a Service is silent, who is there', () => {
+    const on = (...links: string[]): ReflexState => ({
+      ...state(['192.0.2.240'], ['node2']),
+      links: links.map((name) => ({ name, mac: `02:00:00:00:00:0${name.slice(-1)}` })),
+    });
+    bench.put(service('idle', []), service('other', ['192.0.2.240']), slice('other', []));
+    bench.sync();
+    expect(bench.take('changed')).not.toEqual([]);
+    expect(bench.brain.status('bpf').addresses).toEqual([]);
+    bench.brain.handle({ kind: 'reflex', state: on('eth1', 'eth0') }, 10);
+    bench.settle();
+    expect(bench.take('changed')).toHaveLength(1);
+    expect(bench.brain.status('bpf')).toEqual({
+      phase: 'serving',
+      plane: 'bpf',
+      addresses: [
+        {
+          ip: '192.0.2.240',
+          services: ['default/web'],
+          interfaces: [
+            { name: 'eth0', mac: '02:00:00:00:00:00' },
+            { name: 'eth1', mac: '02:00:00:00:00:01' },
+          ],
+        },
+      ],
+      silent: [
+        { service: 'default/idle', reason: 'NoAddress', sentence: 'it has no address yet' },
+        {
+          service: 'default/other',
+          reason: 'NoServingEndpoint',
+          sentence: 'none of its endpoints serves',
+        },
+      ],
+      peers: { alive: [], joining: [], absent: [], dead: ['node2'] },
+    });
+    bench.put(ad('all', { interfaces: ['eth1'] })).settle();
+    expect(bench.brain.status('bpf').addresses[0]?.interfaces).toEqual([
+      { name: 'eth1', mac: '02:00:00:00:00:01' },
+    ]);
   });
 
   test('ready only when there is a configuration, the reflex serves and a link carries', () => {

@@ -1,0 +1,52 @@
+/**
+ * What this speaker reports: who it is to the others, what it answers and on which interfaces, and
+ * which Services nobody may announce. Made from what brain and reflex know at the moment; the same
+ * knowledge gives the same text, so that a repetition is recognized.
+ */
+import type { ReportedAddress, SpeakerStatus, Standing } from '../owners/report.ts';
+import { SENTENCES } from './plan.ts';
+import type { Plan } from './plan.ts';
+import type { ReflexState } from './reflex.ts';
+import type { Order } from './vip.ts';
+
+export interface Known {
+  readonly plan: Plan;
+  /** undefined: the reflex has not spoken yet. */
+  readonly reflex: ReflexState | undefined;
+  readonly plane: string;
+}
+
+export function statusOf({ plan, reflex, plane }: Known): SpeakerStatus {
+  const peers = [...(reflex?.peers ?? [])].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const standing = (word: Standing): readonly string[] =>
+    peers.filter(([, is]) => is === word).map(([node]) => node);
+  return {
+    phase: reflex?.phase ?? 'listening',
+    plane,
+    addresses: (reflex?.held ?? []).toSorted().map((ip) => addressOf(ip, plan, reflex)),
+    silent: [...plan.silent]
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([service, reason]) => ({ service, reason, sentence: SENTENCES[reason] })),
+    peers: {
+      alive: standing('alive'),
+      joining: standing('joining'),
+      absent: standing('absent'),
+      dead: standing('dead'),
+    },
+  };
+}
+
+/** A Service that nobody may announce is not answered for, even where it shares the address. */
+function addressOf(ip: string, plan: Plan, reflex: ReflexState | undefined): ReportedAddress {
+  const services = (plan.holders.get(ip) ?? []).filter((service) => !plan.silent.has(service));
+  return { ip, services, interfaces: interfacesOf(plan.orders.get(ip), reflex?.links ?? []) };
+}
+
+function interfacesOf(
+  order: Order | undefined,
+  links: ReflexState['links'],
+): ReportedAddress['interfaces'] {
+  const chosen = order?.interfaces ?? 'all';
+  const used = chosen === 'all' ? links : links.filter(({ name }) => chosen.includes(name));
+  return used.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
