@@ -159,7 +159,8 @@ function taken(prefix: string): boolean {
   return readdirSync(NETNS_DIR).some((name) => name.startsWith(`${prefix}-`));
 }
 
-function checkMachine(): void {
+/** Says in one sentence why there can be no namespaces here. */
+export function checkMachine(): void {
   if (process.platform !== 'linux') {
     throw new LabFailure('network namespaces exist on Linux only: use a Linux machine or VM');
   }

@@ -16,25 +16,23 @@ import { join } from 'node:path';
 import { execute } from '../execute.ts';
 import type { ExecuteOptions, Finished } from '../execute.ts';
 import { LabFailure } from '../failure.ts';
-import { Lab, killQuietly } from '../namespace.ts';
-import { httpGet } from '../probe.ts';
+import { Lab, checkMachine, killQuietly } from '../namespace.ts';
 import { Program } from '../process.ts';
-import type { Exit, ProgramOptions } from '../process.ts';
+import type { Exit } from '../process.ts';
 import { Segment } from '../segment.ts';
 import type { Host } from '../segment.ts';
 import { until } from '../until.ts';
 import { Api } from './api.ts';
 import { binaries } from './binaries.ts';
 import type { Binaries } from './binaries.ts';
-import { apiServer, controllerManager, etcd, scheduler } from './controlplane.ts';
-import type { ControlPlane } from './controlplane.ts';
+import { NO_PROXY, components } from './components.ts';
+import type { Component } from './components.ts';
 import { ROLES } from './extent.ts';
 import type { Extent } from './extent.ts';
-import { makePauseImage } from './image.ts';
-import { importImage, inMachine, machine } from './machine.ts';
-import { createNode, isReady } from './nodes.ts';
+import { importImage, inMachine } from './machine.ts';
+import { createNode } from './nodes.ts';
 import { API_PORT, Pki, SERVER_NAMES } from './pki.ts';
-import { PROXY_BINDING, PROXY_HEALTH_PORT, proxy } from './proxy.ts';
+import { PROXY_BINDING } from './proxy.ts';
 import {
   endProcesses,
   folderOf,
@@ -70,20 +68,8 @@ export interface TokenOptions {
 }
 
 const START_MS = 60_000;
+const SIGN_OF_LIFE_MS = 5000;
 const KUBECTL_MS = 60_000;
-/** A proxy configured for this machine cannot reach into the lab. */
-const ENV = { NO_PROXY: '*', no_proxy: '*' };
-
-type Launch = Pick<ProgramOptions, 'argv' | 'env' | 'namespace'>;
-
-/** What can be started and killed by its name; those of a node end with the node's name. */
-interface Component {
-  /** Asked for before every start. */
-  readonly launch: () => Launch;
-  readonly isReady: (since: Date) => Promise<boolean>;
-  /** A look that costs a process takes time from those that are starting. */
-  readonly everyMs: number;
-}
 
 export class KubeLab {
   readonly lab: Lab;
@@ -101,13 +87,16 @@ export class KubeLab {
   /** The path of the program for a role. */
   readonly binary: Binaries;
   readonly #pki: Pki;
-  readonly #components = new Map<string, Component>();
+  readonly #components: ReadonlyMap<string, Component>;
   readonly #programs = new Map<string, Program>();
+  /** Started and not yet ready. */
+  readonly #waiting = new Set<string>();
   readonly #onExit: () => void;
 
   /** Builds Kubernetes first if it must; a failure leaves nothing but logs, and says where. */
   static async up(options: KubeLabOptions = {}): Promise<KubeLab> {
     const { purpose = 'kube', extent = 'cluster', say = () => {} } = options;
+    checkMachine();
     const program = await binaries(ROLES[extent], say);
     await removeStale();
     const lab = new Lab(purpose);
@@ -116,7 +105,7 @@ export class KubeLab {
     try {
       say('namespaces, certificates');
       const kube = new KubeLab(lab, options, { program, onExit });
-      await kube.#bringUp();
+      await kube.#bringUp(say);
       return kube;
     } catch (error) {
       process.off('exit', onExit);
@@ -160,9 +149,17 @@ export class KubeLab {
     symlinkSync(program('kubectl'), join(this.directory, 'kubectl'));
     const { authority, admin: credential } = this.#pki;
     this.api = new Api({ server: this.servers.outside, authority, credential });
-    this.#describeControlPlane(control);
-    this.segment.nodes.forEach((node) => this.#describeProxy(node));
-    if (this.#extent === 'kubelets') this.#describeKubelets();
+    this.#components = components({
+      binary: program,
+      pki: this.#pki,
+      api: this.api,
+      directory: this.directory,
+      prefix: lab.prefix,
+      extent: this.#extent,
+      images: options.images ?? [],
+      nodes: this.segment.nodes,
+      control,
+    });
   }
 
   get #extent(): Extent {
@@ -194,7 +191,9 @@ export class KubeLab {
     });
     this.#programs.set(name, program);
     const { isReady: look, everyMs } = component;
+    this.#waiting.add(name);
     await program.until(() => look(since), START_MS, 'it is ready', everyMs);
+    this.#waiting.delete(name);
     return program;
   }
 
@@ -213,7 +212,7 @@ export class KubeLab {
   /** The same for who expects a refusal. */
   tryKubectl(args: readonly string[], options: ExecuteOptions = {}): Promise<Finished> {
     const env = {
-      ...ENV,
+      ...NO_PROXY,
       KUBECONFIG: this.kubeconfig,
       // Not into the home of who runs the tests.
       KUBECACHEDIR: join(this.directory, 'kubectl-cache'),
@@ -295,70 +294,17 @@ export class KubeLab {
     return this.components.filter((component) => component.endsWith(name));
   }
 
-  #describeControlPlane(control: Host): void {
-    const { namespace } = control;
-    const plane: ControlPlane = {
-      program: this.binary,
-      pki: this.#pki,
-      directory: this.directory,
-      address: control.ip4,
-      kubelets: this.#extent === 'kubelets',
-    };
-    const answers = async (path: string): Promise<boolean> =>
-      (await this.api.ask('GET', path)).status === 200;
-    const healthy = (port: number) => async (): Promise<boolean> => {
-      const url = `https://127.0.0.1:${port}/healthz`;
-      return (await namespace.exec(['curl', '-skf', '-m', '1', url])).code === 0;
-    };
-    const add = (
-      name: string,
-      argv: readonly string[],
-      isUp: () => Promise<boolean>,
-      everyMs = 150,
-    ): void => {
-      const launch = (): Launch => ({ argv, namespace, env: ENV });
-      this.#components.set(name, { launch, isReady: isUp, everyMs });
-    };
-    // The API server waits for etcd better than we could.
-    add('etcd', etcd(plane), () => Promise.resolve(true), 25);
-    add('kube-apiserver', apiServer(plane), () => answers('/readyz'), 25);
-    if (this.#extent === 'api') return;
-    add('kube-controller-manager', controllerManager(plane), healthy(10_257));
-    add('kube-scheduler', scheduler(plane), healthy(10_259));
+  async #bringUp(say: (text: string) => void): Promise<void> {
+    const waiting = (): void => say(`waiting for ${[...this.#waiting].join(', ')}`);
+    const alive = setInterval(waiting, SIGN_OF_LIFE_MS);
+    try {
+      await this.#startAll(say);
+    } finally {
+      clearInterval(alive);
+    }
   }
 
-  #describeProxy(node: Host): void {
-    const { namespace } = node;
-    const { directory } = this;
-    const argv = proxy(node, { program: this.binary, pki: this.#pki, directory });
-    const url = `http://127.0.0.1:${PROXY_HEALTH_PORT}/healthz`;
-    const healthy = async (): Promise<boolean> => (await httpGet(namespace, url))?.status === 200;
-    const launch = (): Launch => ({ argv, namespace, env: ENV });
-    this.#components.set(`kube-proxy-${node.name}`, { launch, isReady: healthy, everyMs: 150 });
-  }
-
-  #describeKubelets(): void {
-    const pause = makePauseImage(this.directory);
-    const options = {
-      program: this.binary,
-      pki: this.#pki,
-      directory: this.directory,
-      prefix: this.lab.prefix,
-      images: [pause.archive, ...(this.#options.images ?? [])],
-      sandboxImage: pause.name,
-    };
-    this.segment.nodes.forEach((node, i) => {
-      const launch = (): Launch => {
-        const { argv, env } = machine(node, i + 1, options);
-        return { argv, env: { ...ENV, ...env } };
-      };
-      const ready = (since: Date): Promise<boolean> => isReady(this.api, node.name, since);
-      this.#components.set(`kubelet-${node.name}`, { launch, isReady: ready, everyMs: 100 });
-    });
-  }
-
-  async #bringUp(): Promise<void> {
-    const { say = () => {} } = this.#options;
+  async #startAll(say: (text: string) => void): Promise<void> {
     say('etcd, API server');
     let isUp = false;
     const store = await this.start('etcd');
