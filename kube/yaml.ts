@@ -1,7 +1,8 @@
 /**
  * The one door to `yaml`: documents of a text with the line of every field, and text of a value.
  * YAML 1.2 (core schema), so `yes` and `on` are text; aliases are expanded up to the library's
- * limit, so a small file cannot become a large one.
+ * limit, so a small file cannot become a large one. Never throws: what comes out is a tree of
+ * bounded depth, which everybody may walk with recursion.
  */
 import { LineCounter, isCollection, isNode, parseAllDocuments, stringify } from 'yaml';
 import type { Document } from 'yaml';
@@ -25,14 +26,20 @@ export interface YamlText {
   readonly faults: readonly YamlFault[];
 }
 
+/** Manifests of Kubernetes have some ten levels; the library's own recursion ends at thousands. */
+const MOST_LEVELS = 100;
+
+/** Each becomes a line in the log, and one slip may make thousands of them. */
+const MOST_FAULTS = 10;
+
 export function readYaml(text: string): YamlText {
   const counter = new LineCounter();
-  const parsed = parseAllDocuments(text, { lineCounter: counter, merge: true });
-  const list: readonly Document.Parsed[] = Array.isArray(parsed) ? parsed : [];
+  const list = parse(text, counter);
+  if (list === undefined) return { documents: [], faults: [{ line: 1, message: TOO_DEEP }] };
   const documents: YamlDocument[] = [];
   const faults: YamlFault[] = [];
   for (const document of list) {
-    for (const error of document.errors) {
+    for (const error of document.errors.slice(0, MOST_FAULTS)) {
       const line = counter.linePos(error.pos[0]).line;
       faults.push({ line, message: plainError(error.message) });
     }
@@ -42,7 +49,20 @@ export function readYaml(text: string): YamlText {
     if (value.ok) documents.push({ value: value.value, lineOf });
     else faults.push({ line: lineOf([]), message: value.error });
   }
-  return { documents, faults };
+  return { documents, faults: faults.slice(0, MOST_FAULTS) };
+}
+
+const TOO_DEEP = `it is nested more than ${MOST_LEVELS} deep`;
+
+/** undefined: nested so deep that the library gives up. */
+function parse(text: string, counter: LineCounter): readonly Document.Parsed[] | undefined {
+  try {
+    const options = { lineCounter: counter, merge: true, logLevel: 'error' } as const;
+    const parsed = parseAllDocuments(text, options);
+    return Array.isArray(parsed) ? parsed : [];
+  } catch {
+    return undefined;
+  }
 }
 
 export function writeYaml(value: unknown): string {
@@ -55,10 +75,25 @@ type Plain =
 /** Expanding aliases is the one step that throws: too many of them, or one that leads nowhere. */
 function plainValue(document: Document.Parsed): Plain {
   try {
-    return { ok: true, value: document.toJS() as unknown };
+    const value = document.toJS() as unknown;
+    const error = treeFault(value, []);
+    return error === undefined ? { ok: true, value } : { ok: false, error };
   } catch (error) {
     return { ok: false, error: error instanceof Error ? plainError(error.message) : 'unreadable' };
   }
+}
+
+/** An alias to what it stands in makes a ring, which is no JSON. */
+function treeFault(value: unknown, above: readonly unknown[]): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (above.includes(value)) return 'an alias contains itself';
+  if (above.length >= MOST_LEVELS) return TOO_DEEP;
+  const inside = [...above, value];
+  for (const field of Object.values(value)) {
+    const fault = treeFault(field, inside);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
 }
 
 function lineOfNode(document: Document.Parsed, path: Path, counter: LineCounter): number {
@@ -86,6 +121,7 @@ function keyText(pair: unknown): string | undefined {
 
 /** The library appends where and a picture of the source; the place is told separately. */
 function plainError(message: string): string {
+  if (message.includes('call stack')) return TOO_DEEP;
   const [first = ''] = message.split('\n');
   return first.replace(/ at line \d+, column \d+:?$/, '').replace(/:$/, '');
 }

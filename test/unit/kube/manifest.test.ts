@@ -1,7 +1,9 @@
 /** Texts of manifests: their objects, and where their problems are. */
 import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { validate } from '../../../config/schema.ts';
 import { readManifests } from '../../../kube/manifest.ts';
+import { readOverlay, readOwn } from '../../../kube/overlay.ts';
 
 const read = (text: string) => readManifests('f.yaml', text, validate);
 const keys = (text: string) =>
@@ -86,9 +88,21 @@ describe('readManifests', () => {
     ],
     [`${POOL}  autoAsign: true\n`, 'f.yaml:12', 'spec.autoAsign', 'not a field'],
     ['a: &a [1]\nb: *c\n', 'f.yaml:1', '', 'not valid YAML'],
+    ['a: &a [*a]\n', 'f.yaml:1', '', 'not valid YAML: an alias contains itself'],
+    ['a: &a {b: {c: *a, d: *a}}\n', 'f.yaml:1', '', 'an alias contains itself'],
   ])('%j', (text, place, path, message) => {
     const found = problems(text).filter((problem) => problem[1] === path);
     expect(found).toEqual([[place, path, expect.stringContaining(message)]]);
+  });
+
+  test.each([
+    ['lists', `${'['.repeat(200)}${']'.repeat(200)}`],
+    ['maps', '{a: '.repeat(3000)],
+    ['a hundred thousand lists', '['.repeat(100_000)],
+  ])('%s in each other have an end', (_, text) => {
+    const found = problems(text);
+    expect(found[0]).toEqual(['f.yaml:1', '', expect.stringContaining('nested more than 100')]);
+    expect(found.length).toBeLessThanOrEqual(10);
   });
 
   test('aliases cannot make a small file large', () => {
@@ -98,4 +112,56 @@ describe('readManifests', () => {
     });
     expect(problems(levels.join(''))[0]?.[2]).toMatch(/^not valid YAML: /);
   });
+});
+
+/** Texts that are nearly YAML: pieces of the grammar, in any order and depth. */
+const pieces = fc.constantFrom(
+  ...['a', 'b: ', 'kind: Service', 'apiVersion: v1', 'metadata: {name: a}', 'spec: ', 'items: '],
+  ...[
+    'kind: List',
+    '&a ',
+    '*a',
+    '<<: *a',
+    '? ',
+    '- ',
+    ': ',
+    '[',
+    ']',
+    '{',
+    '}',
+    ', ',
+    '\n',
+    '\n  ',
+  ],
+  ...['---\n', '...\n', '%YAML 1.1\n', '%TAG ! x\n', '!!set ', '!!binary ', '!!omap ', '!!str '],
+  ...['!x ', '"', "'", '|\n', '>-\n', '#', '\t', '~', '0x1', '.nan', '1e999', '2001-01-01', '\0'],
+  ...['__proto__: ', 'constructor: ', '\ufeff', '\r', '\ud800', 'ports: [{port: 80}]'],
+);
+const whole = fc.constantFrom(
+  '',
+  POOL,
+  'apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: ',
+);
+const nearly = fc
+  .tuple(whole, fc.array(pieces, { maxLength: 30 }))
+  .map(([head, tail]) => head + tail.join(''));
+const bytes = fc.uint8Array({ maxLength: 200 }).map((each) => Buffer.from(each).toString('utf8'));
+
+test('no text throws, and each problem has a place and a sentence', () => {
+  fc.assert(
+    fc.property(fc.oneof(nearly, bytes, fc.string({ unit: 'binary' })), (text) => {
+      const reading = read(text);
+      for (const { place, message } of reading.problems) {
+        expect(place).toMatch(/^f\.yaml:\d+$/);
+        expect(message).not.toBe('');
+      }
+      for (const manifest of reading.manifests) {
+        expect(JSON.stringify(manifest.object)).toContain('metadata');
+        expect(manifest.place('metadata.name')).toMatch(/^f\.yaml:\d+$/);
+      }
+      readOverlay(text);
+      readOwn(text);
+    }),
+    { numRuns: 1000 },
+  );
 });
