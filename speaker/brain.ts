@@ -24,7 +24,7 @@ import { forwardsOf } from './forward.ts';
 import type { Forward } from './forward.ts';
 import { Planner, SENTENCES } from './plan.ts';
 import type { Plan } from './plan.ts';
-import type { Peer, ReflexState } from './reflex.ts';
+import type { Peer, ReflexInput, ReflexState } from './reflexport.ts';
 import { statusOf } from './status.ts';
 import { sameList, sameOrder } from './vip.ts';
 import type { Order } from './vip.ts';
@@ -41,8 +41,11 @@ export type BrainInput =
   | { readonly kind: 'watch'; readonly resource: Resource; readonly event: WatchEvent }
   | { readonly kind: 'reflex'; readonly state: ReflexState };
 
+/** What the reflex is told of the nodes. */
+type Told = Extract<ReflexInput, { kind: 'peers' }>;
+
 export type BrainOutput =
-  | { readonly kind: 'peers'; readonly peers: readonly Peer[] }
+  | Told
   | { readonly kind: 'orders'; readonly delta: Delta<Order> }
   | { readonly kind: 'forward'; readonly forwards: readonly Forward[] }
   | { readonly kind: 'event'; readonly event: KubeEvent }
@@ -58,6 +61,8 @@ export interface Announced {
 
 /** Changes come in bursts (a file with ten objects, a list of ten thousand): wait for the rest. */
 const SETTLE = 2;
+/** More to plan, more to wait for: at ten thousand Services a plan takes half a second. */
+const SETTLE_EACH = 0.05;
 
 const SERVICE_NAME = 'kubernetes.io/service-name';
 
@@ -70,7 +75,7 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
   readonly #unsynced = new Set(WATCHED.map(({ kind }) => kind));
   #held: Held = NOTHING_HELD;
   #plan: Plan = { orders: new Map(), silent: new Map(), holders: new Map() };
-  #peers: readonly Peer[] | undefined;
+  #told: Omit<Told, 'kind'> | undefined;
   #reflex: ReflexState | undefined;
   #announced: readonly Announced[] = [];
   #decideAt: Instant | undefined;
@@ -146,7 +151,7 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
         this.#note('info', 'ManifestSolved', `${event.place}: mended`, { place: event.place });
         return;
     }
-    this.#decideAt ??= now + SETTLE;
+    this.#decideAt ??= now + SETTLE + objects.size * SETTLE_EACH;
   }
 
   /** A file that cannot be read is a problem of every kind that is watched; it is said once. */
@@ -186,9 +191,10 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
   #decide(): void {
     this.#readConfig();
     const { config } = this.#held;
+    // Without a valid configuration there are no orders: the reflex stays out until there are.
+    if (config === undefined) return;
     const nodes = this.#nodes();
     this.#tellPeers(nodes);
-    if (config === undefined) return;
     const slices = this.#slices();
     this.#replan(config, nodes, slices);
     if (this.#forwarding) this.#forward(slices);
@@ -212,30 +218,39 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
     }
   }
 
-  /** Without any Node object this host is on its own, and says so. */
+  /**
+   * Nodes that can be reached, by name: one without an InternalIP would own and never be heard.
+   * Without any Node object this host is on its own.
+   */
   #nodes(): ReadonlyMap<string, Node> {
     const nodes = this.#kind<Node>('Node');
-    if (nodes.size > 0) return nodes;
+    if (nodes.size > 0) return new Map([...nodes].filter(([, node]) => internalAddress(node)));
     const self = { apiVersion: 'v1', kind: 'Node', metadata: { name: this.#self } };
     return new Map([[this.#self, self]]);
   }
 
   #tellPeers(nodes: ReadonlyMap<string, Node>): void {
     const peers: Peer[] = [];
-    for (const node of nodes.values()) {
+    for (const [name, node] of nodes) {
       const address = internalAddress(node);
-      if (node.metadata.name === this.#self || address === undefined) continue;
-      peers.push({ name: node.metadata.name, address });
+      if (name !== this.#self && address !== undefined) peers.push({ name, address });
     }
     peers.sort((a, b) => (a.name < b.name ? -1 : 1));
-    if (JSON.stringify(peers) === JSON.stringify(this.#peers)) return;
-    this.#peers = peers;
-    this.#out.push({ kind: 'peers', peers });
-    if (!nodes.has(this.#self)) {
-      const msg = `no Node object is named ${this.#self}: add one, or set --node to one that is`;
-      this.#note('warn', 'NodeUnknown', msg, { node: this.#self });
-    } else if (this.#kind('Node').size === 0) {
+    const told = { peers, member: nodes.has(this.#self) };
+    if (JSON.stringify(told) === JSON.stringify(this.#told)) return;
+    this.#told = told;
+    this.#out.push({ kind: 'peers', ...told });
+    const all = this.#kind<Node>('Node');
+    if (all.size === 0) {
       this.#note('warn', 'NodeAlone', 'there are no Node objects: acting as the only node');
+    } else if (!told.member) {
+      const msg = `no Node object with an InternalIP is named ${this.#self}: add one, or set --node`;
+      this.#note('warn', 'NodeUnknown', msg, { node: this.#self });
+    }
+    for (const name of all.keys()) {
+      if (nodes.has(name) || name === this.#self) continue;
+      const msg = `Node ${name} has no InternalIP: it cannot own addresses until it has one`;
+      this.#note('warn', 'NodeUnreachable', msg, { node: name });
     }
   }
 

@@ -55,10 +55,18 @@ interface Peer {
   readonly retired: Set<BootId>;
   /** A life that has not named our boot id yet. */
   candidate: { boot: BootId; number: number; at: Instant; ready: boolean } | undefined;
+  /** Since when candidates have come and none finished its first exchange. */
+  knockingSince: Instant;
 }
 
 /** Sending times kept; acknowledgements older than that are past every fence. */
 const SENT_KEPT = 256;
+
+/**
+ * A peer whose first exchange does not finish blocks claims for this long at the most. One that
+ * hears nobody is rare; a recording of its earlier lives, played again, must not block for ever.
+ */
+const KNOCKING_LIMIT: Millis = 30_000;
 
 /** Durations cross the wire as whole milliseconds; slack covers it. */
 const ROUNDING: Millis = 1;
@@ -71,6 +79,8 @@ export class Membership {
   readonly #peers = new Map<NodeId, Peer>();
   readonly #sentAt = new Float64Array(SENT_KEPT).fill(-Infinity);
   #number = 0;
+  /** When a ready speaker was last heard that is none of our peers. */
+  #strangerAt: Instant = -Infinity;
 
   constructor(self: NodeId, boot: BootId, timing: Timing, isolation: Isolation) {
     this.#self = self;
@@ -109,7 +119,10 @@ export class Membership {
 
   hear(beat: Beat, now: Instant): Heard {
     const peer = this.#peers.get(beat.sender);
-    if (peer === undefined) return 'stranger';
+    if (peer === undefined) {
+      if (beat.ready) this.#strangerAt = now;
+      return 'stranger';
+    }
     if (peer.retired.has(beat.boot)) return 'replayed';
     const echo = beat.acks.find((ack) => ack.id === this.#self && ack.boot === this.#boot);
     if (echo === undefined) return this.#handshake(peer, beat, now);
@@ -118,6 +131,7 @@ export class Membership {
     peer.number = beat.number;
     peer.heardAt = now;
     peer.candidate = undefined;
+    peer.knockingSince = -Infinity;
     if (echo.number <= this.#number) peer.acked = Math.max(peer.acked, echo.number);
     peer.reports = reportsOf(beat);
     // The same life says that it does not hold (any more), so its lease is over.
@@ -141,7 +155,7 @@ export class Membership {
     const others = this.#majority() - 1;
     const newest = this.#sendingTime(this.#number);
     if (others === 0) return newest + this.#timing.fence;
-    if (this.#isolation === 'keep' && this.#present(now, this.#timing.quiet) <= others) {
+    if (this.#isolation === 'keep' && this.#present(now, this.#timing.quiet) < others) {
       return newest + this.#timing.fence;
     }
     const times = [...this.#peers.values()]
@@ -190,14 +204,15 @@ export class Membership {
 
   /**
    * May this node claim? Not while its view is incomplete: a peer whose first exchange is not
-   * finished, or one that others hear and we do not, could be claiming too. And under `stop` not
-   * while it has met none of its configured peers.
+   * finished, one that others hear and we do not, or a speaker with our secret that we were not
+   * told of, could own or be claiming. And under `stop` not while it has met none of its peers.
    */
   mayClaim(now: Instant): boolean {
+    if (now - this.#strangerAt < this.#timing.dead) return false;
     let met = this.#peers.size === 0 || this.#isolation === 'keep';
     for (const [id, peer] of this.#peers) {
       met ||= peer.inView;
-      if (peer.candidate !== undefined && now - peer.candidate.at < this.#timing.dead) return false;
+      if (this.#knocks(peer, now)) return false;
       if (!peer.inView && this.#othersHear(id, now)) return false;
     }
     return met;
@@ -224,10 +239,21 @@ export class Membership {
   }
 
   #handshake(peer: Peer, beat: Beat, now: Instant): Heard {
-    const known = peer.candidate?.boot === beat.boot ? peer.candidate.number : 0;
-    if (beat.boot === peer.boot || beat.number <= known) return 'replayed';
+    const { candidate } = peer;
+    const same = candidate?.boot === beat.boot;
+    if (beat.boot === peer.boot || (same && beat.number <= candidate.number)) return 'replayed';
+    // One life at a time: the newest one of a peer is soon the only one that sends.
+    if (!same && this.#knocks(peer, now)) return 'replayed';
+    const forgotten = candidate === undefined || now - candidate.at > KNOCKING_LIMIT;
+    if (forgotten) peer.knockingSince = now;
     peer.candidate = { boot: beat.boot, number: beat.number, at: now, ready: beat.ready };
     return 'handshake';
+  }
+
+  /** A first exchange is under way with it; recorded beats can pretend that, but not for long. */
+  #knocks({ candidate, knockingSince }: Peer, now: Instant): boolean {
+    if (candidate === undefined || now - candidate.at >= this.#timing.dead) return false;
+    return now - knockingSince < KNOCKING_LIMIT;
   }
 
   #newLife(peer: Peer, boot: BootId, now: Instant): void {
@@ -270,8 +296,7 @@ export class Membership {
   }
 
   #isDeaf(peer: Peer, now: Instant): boolean {
-    const { candidate } = peer;
-    return candidate !== undefined && candidate.ready && now - candidate.at < this.#timing.dead;
+    return peer.candidate?.ready === true && this.#knocks(peer, now);
   }
 
   #isDead(id: NodeId, now: Instant): boolean {
@@ -310,6 +335,7 @@ function newPeer(): Peer {
     holdsUntil: -Infinity,
     retired: new Set(),
     candidate: undefined,
+    knockingSince: -Infinity,
   };
 }
 

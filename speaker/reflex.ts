@@ -10,65 +10,24 @@
  * ownership is earned again, never resumed.
  */
 import { isEmpty } from '../lib/diff.ts';
-import type { Delta } from '../lib/diff.ts';
 import type { Machine } from '../lib/machine.ts';
 import type { Random } from '../lib/random.ts';
 import { earlier } from '../lib/time.ts';
 import type { Instant } from '../lib/time.ts';
-import type { Mac } from '../net/mac.ts';
 import { Announcer } from './announce.ts';
-import type { Announcement, PlaneLink } from './dataplane.ts';
 import { nodeId } from './heartbeat.ts';
 import type { Beat, BootId, NodeId } from './heartbeat.ts';
 import { unusable } from './links.ts';
 import type { Link, LinkIndex } from './links.ts';
 import { Membership } from './membership.ts';
-import type { Isolation, Standing } from './membership.ts';
+import type { Isolation } from './membership.ts';
+import type { Cause, Peer, Phase, ReflexInput, ReflexOutput, ReflexState } from './reflexport.ts';
 import { Table } from './table.ts';
-import type { Group, NamedLink } from './table.ts';
+import type { NamedLink } from './table.ts';
 import { urgentSpacing, warmUp } from './timing.ts';
 import type { Timing } from './timing.ts';
 import { ownerOf } from './vip.ts';
 import type { Order } from './vip.ts';
-
-export interface Peer {
-  readonly name: string;
-  readonly address: string;
-}
-
-export type ReflexInput =
-  | { readonly kind: 'peers'; readonly peers: readonly Peer[] }
-  | { readonly kind: 'orders'; readonly delta: Delta<Order> }
-  | { readonly kind: 'beat'; readonly beat: Beat }
-  | { readonly kind: 'link'; readonly link: Link }
-  | { readonly kind: 'unlink'; readonly index: LinkIndex }
-  | { readonly kind: 'attach-failed'; readonly index: LinkIndex; readonly message: string }
-  | { readonly kind: 'stop' };
-
-export type Phase = 'listening' | 'claiming' | 'serving' | 'stopped';
-
-export interface ReflexState {
-  readonly phase: Phase;
-  /** Why the phase changed, in a word: start, listened, confirmed, lapse, claim-unheard, stop. */
-  readonly cause: string;
-  /** Nodes other than this one, by name. */
-  readonly peers: ReadonlyMap<string, Standing>;
-  /** Addresses answered here now. */
-  readonly held: readonly string[];
-  /** Interfaces that announcements go out of, and the MAC addresses they carry. */
-  readonly links: readonly { readonly name: string; readonly mac: Mac }[];
-}
-
-export type ReflexOutput =
-  | { readonly kind: 'beat'; readonly beat: Beat; readonly to: readonly string[] }
-  | { readonly kind: 'attach'; readonly link: PlaneLink }
-  | { readonly kind: 'detach'; readonly index: LinkIndex }
-  | { readonly kind: 'apply'; readonly delta: Delta<Announcement> }
-  | { readonly kind: 'renew'; readonly until: Instant }
-  | { readonly kind: 'send'; readonly link: LinkIndex; readonly frame: Uint8Array }
-  | { readonly kind: 'groups'; readonly delta: Delta<Group> }
-  | { readonly kind: 'state'; readonly state: ReflexState }
-  | { readonly kind: 'stopped' };
 
 export interface ReflexOptions {
   readonly node: string;
@@ -89,6 +48,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   readonly #out: ReflexOutput[] = [];
   #ids = new Map<string, NodeId>();
   #peers: readonly Peer[] = [];
+  #member = false;
   /** The brain has spoken: until then nobody knows whom to listen for. */
   #briefed = false;
   readonly #orders = new Map<string, Order>();
@@ -97,7 +57,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   readonly #table = new Table();
   #retryAt: Instant | undefined;
   #phase: Phase = 'listening';
-  #cause = 'start';
+  #cause: Cause = 'start';
   #listeningSince: Instant = Infinity;
   #claimedWith = 0;
   #claimedAt: Instant = -Infinity;
@@ -111,6 +71,10 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   #lastHeld: readonly string[] = [];
   /** The newest instant seen. */
   #now: Instant = -Infinity;
+  /** Since when this node has run without a gap: what it has not heard before proves nothing. */
+  #awakeSince: Instant = -Infinity;
+  /** Peers that were alive at the last look. */
+  #alive: ReadonlySet<NodeId> = new Set();
 
   constructor(options: ReflexOptions) {
     this.#self = options.node;
@@ -126,10 +90,10 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
 
   handle(input: ReflexInput, now: Instant): void {
     if (this.#phase === 'stopped') return;
-    this.#now = now;
-    this.#lapseIfLate(now);
+    this.#wake(now);
     switch (input.kind) {
       case 'peers':
+        this.#member = input.member;
         this.#setPeers(input.peers, now);
         break;
       case 'orders':
@@ -141,7 +105,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
         this.#hear(input.beat, now);
         break;
       case 'link':
-        this.#putLink(input.link, now);
+        this.#putLink(input.link);
         break;
       case 'unlink':
         this.#links.delete(input.index);
@@ -161,8 +125,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
 
   tick(now: Instant): void {
     if (this.#phase === 'stopped') return;
-    this.#now = now;
-    this.#lapseIfLate(now);
+    this.#wake(now);
     if (this.#retryAt !== undefined && now >= this.#retryAt) {
       this.#retryAt = undefined;
       this.#syncLinks();
@@ -204,12 +167,9 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     if (heard === 'handshake' || (heard === 'counted' && beat.asks)) this.#urgent(now);
   }
 
-  #putLink(link: Link, now: Instant): void {
-    const before = this.#links.get(link.index);
+  #putLink(link: Link): void {
     this.#links.set(link.index, link);
     this.#syncLinks();
-    const cameBack = before !== undefined && unusable(before) !== undefined;
-    if (cameBack && this.#attached.has(link.index)) this.#announcer.again(link.index, now);
   }
 
   /** Attaches what may carry announcements, detaches the rest. */
@@ -241,6 +201,12 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
 
   // --- decisions ----------------------------------------------------------------------------
 
+  #wake(now: Instant): void {
+    if (now - this.#now > 2 * this.#timing.beat) this.#awakeSince = now;
+    this.#now = now;
+    this.#lapseIfLate(now);
+  }
+
   /**
    * A lease that ran out is never resumed: the time was slept through, or nobody confirmed. After
    * a short lapse the view is still good, and a new claim settles in one exchange whether others
@@ -254,7 +220,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     else this.#listenAgain(now, 'lapse');
   }
 
-  #listenAgain(now: Instant, cause: string): void {
+  #listenAgain(now: Instant, cause: Cause): void {
     this.#enter('listening', cause);
     this.#listeningSince = now;
     this.#urgent(now);
@@ -262,10 +228,10 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
 
   #settle(now: Instant): void {
     if (!this.#briefed) return;
-    if (this.#phase !== 'listening' && this.#membership.buryDead(now).length > 0) {
-      this.#dirty = true;
-    }
+    if (this.#mayBury(now) && this.#membership.buryDead(now).length > 0) this.#dirty = true;
     this.#watchStanding(now);
+    if (this.#attached.size === 0) this.#giveUp(now, 'no-link');
+    if (!this.#member) this.#giveUp(now, 'no-member');
     this.#advance(now);
     // The beat goes out before the lease is computed, as the lease counts from its sending.
     if (now >= this.#beatAt) this.#beat(now, false);
@@ -278,8 +244,21 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     this.#report();
   }
 
+  /** The dead are found by nodes that have themselves listened for as long as it takes. */
+  #mayBury(now: Instant): boolean {
+    return this.#phase !== 'listening' && now - this.#awakeSince >= this.#timing.dead;
+  }
+
+  /** Without a link nothing can be answered, and others are to own: let them, at once. */
+  #giveUp(now: Instant, cause: Cause): void {
+    if (this.#phase === 'listening') return;
+    if (this.#phase === 'serving') this.#out.push({ kind: 'renew', until: 0 });
+    this.#listenAgain(now, cause);
+  }
+
   /** Anybody's new standing, or new silence, is news that peers are waiting for. */
   #watchStanding(now: Instant): void {
+    this.#welcome(now);
     const holders = [...this.#ids.values()].filter((id) => this.#membership.mayHold(id, now));
     const standing = `${holders.join()} silent ${this.#membership.silent(now).join()}`;
     if (standing === this.#standing) return;
@@ -288,9 +267,22 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     this.#urgent(now);
   }
 
+  /**
+   * Who comes back may have answered for our addresses on the other side of a partition: caches
+   * and switches there must hear from us.
+   */
+  #welcome(now: Instant): void {
+    const standings = [...this.#membership.standings()];
+    const alive = new Set(standings.filter(([, is]) => is === 'alive').map(([id]) => id));
+    const isNew = [...alive].some((id) => !this.#alive.has(id));
+    this.#alive = alive;
+    if (isNew && this.#phase === 'serving') this.#announcer.again('all', now);
+  }
+
   #advance(now: Instant): void {
     if (this.#phase === 'listening' && now >= this.#mayClaimAt()) {
-      if (this.#membership.mayClaim(now)) this.#claim(now, 'listened');
+      const able = this.#member && this.#attached.size > 0 && this.#membership.mayClaim(now);
+      if (able) this.#claim(now, 'listened');
       else this.#listeningSince += this.#timing.beat; // ask again a beat later
     }
     if (this.#phase !== 'claiming') return;
@@ -299,7 +291,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     else if (this.#membership.sent >= this.#claimedWith) this.#serveIfHeard(now);
   }
 
-  #claim(now: Instant, cause: string): void {
+  #claim(now: Instant, cause: Cause): void {
     this.#enter('claiming', cause);
     this.#until = -Infinity;
     this.#claimedWith = this.#membership.sent + 1;
@@ -318,7 +310,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     return this.#listeningSince + warmUp(this.#timing);
   }
 
-  #enter(phase: Phase, cause: string): void {
+  #enter(phase: Phase, cause: Cause): void {
     this.#phase = phase;
     this.#cause = cause;
     this.#dirty = true;

@@ -6,7 +6,7 @@
 import type { ReportedAddress, SpeakerStatus, Standing } from '../owners/report.ts';
 import { SENTENCES } from './plan.ts';
 import type { Plan } from './plan.ts';
-import type { ReflexState } from './reflex.ts';
+import type { ReflexState } from './reflexport.ts';
 import type { Order } from './vip.ts';
 
 export interface Known {

@@ -5,7 +5,7 @@
 import { Gauge, newRegistry } from '../../lib/io/metrics.ts';
 import type { Registry } from '../../lib/io/metrics.ts';
 import type { Brain } from '../brain.ts';
-import type { Phase, ReflexState } from '../reflex.ts';
+import type { Phase, ReflexState } from '../reflexport.ts';
 
 const PHASES: readonly Phase[] = ['listening', 'claiming', 'serving', 'stopped'];
 

@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { Note } from '../../lib/note.ts';
 import type { Isolation } from '../membership.ts';
-import type { ReflexInput, ReflexState } from '../reflex.ts';
+import type { ReflexInput, ReflexState } from '../reflexport.ts';
 import type { ProfileName } from '../timing.ts';
 
 export interface ReflexSettings {

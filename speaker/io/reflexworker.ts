@@ -15,7 +15,7 @@ import type { Result } from '../../lib/result.ts';
 import type { DataPlane } from '../dataplane.ts';
 import type { LinkIndex } from '../links.ts';
 import { Reflex } from '../reflex.ts';
-import type { ReflexInput, ReflexOutput } from '../reflex.ts';
+import type { ReflexInput, ReflexOutput } from '../reflexport.ts';
 import { PROFILES } from '../timing.ts';
 import { openBpfPlane } from './bpf.ts';
 import { Groups } from './groups.ts';

@@ -9,9 +9,10 @@ import type { Random } from '../../lib/random.ts';
 import type { Instant, Millis } from '../../lib/time.ts';
 import { formatIp, parseIp } from '../../net/ip.ts';
 import type { Beat } from '../../speaker/heartbeat.ts';
+import type { Link } from '../../speaker/links.ts';
 import type { Isolation } from '../../speaker/membership.ts';
 import { Reflex } from '../../speaker/reflex.ts';
-import type { ReflexInput, ReflexOutput, ReflexState } from '../../speaker/reflex.ts';
+import type { ReflexInput, ReflexOutput, ReflexState } from '../../speaker/reflexport.ts';
 import { PROFILES } from '../../speaker/timing.ts';
 import type { Timing } from '../../speaker/timing.ts';
 import type { Order } from '../../speaker/vip.ts';
@@ -39,9 +40,22 @@ interface Member {
   state: ReflexState | undefined;
   frozen: boolean;
   crashed: boolean;
+  announced: number;
   /** Inputs that arrived while frozen. */
   backlog: ReflexInput[];
 }
+
+const ETH0: Link = {
+  index: 1,
+  name: 'eth0',
+  mac: '02:64:00:00:00:01',
+  up: true,
+  noarp: false,
+  loopback: false,
+  broadcast: true,
+  master: undefined,
+  addresses: [],
+};
 
 interface Flight {
   readonly at: Instant;
@@ -63,7 +77,7 @@ export class Cluster {
     this.#options = options;
     this.#random = seeded(options.seed);
     for (const name of names) this.#members.set(name, this.#newMember(name));
-    for (const name of names) this.#brief(name);
+    for (const name of names) this.brief(name);
   }
 
   get names(): string[] {
@@ -107,12 +121,14 @@ export class Cluster {
     this.#member(name).frozen = true;
   }
 
-  thaw(name: string): void {
+  /** `lost`: what arrived meanwhile is gone, as when a virtual machine was paused. */
+  thaw(name: string, lost = false): void {
     const member = this.#member(name);
     if (!member.frozen || member.crashed) return;
     member.frozen = false;
     // A thawed process finds its timers late and its socket full, in either order.
-    const inputs = member.backlog.splice(0);
+    const backlog = member.backlog.splice(0);
+    const inputs = lost ? [] : backlog;
     const timersFirst = this.#random() < 0.5;
     if (timersFirst) member.reflex.tick(this.now + member.skew);
     for (const input of inputs) member.reflex.handle(input, this.now + member.skew);
@@ -127,9 +143,9 @@ export class Cluster {
     member.table.clear();
   }
 
-  restart(name: string): void {
+  restart(name: string, known: readonly string[] = this.names): void {
     this.#members.set(name, this.#newMember(name));
-    this.#brief(name);
+    this.brief(name, known);
   }
 
   stop(name: string): void {
@@ -155,6 +171,19 @@ export class Cluster {
     }
   }
 
+  /** Takes the only data link away, or gives it back; heartbeats go another way. */
+  plug(name: string, up: boolean): void {
+    const member = this.#member(name);
+    if (member.crashed || member.frozen) return;
+    member.reflex.handle({ kind: 'link', link: { ...ETH0, up } }, this.now + member.skew);
+    this.#drain(member);
+  }
+
+  /** Announcement frames sent so far. */
+  announced(name: string): number {
+    return this.#member(name).announced;
+  }
+
   heal(): void {
     this.#cut.clear();
   }
@@ -176,22 +205,25 @@ export class Cluster {
       state: undefined,
       frozen: false,
       crashed: false,
+      announced: 0,
       backlog: [],
     };
   }
 
-  #brief(name: string): void {
+  /** A node that is told of these peers only, as one that reads a broken list of nodes. */
+  brief(name: string, known: readonly string[] = this.names, isMember = true): void {
     const member = this.#member(name);
     const at = this.now + member.skew;
-    const peers = [...this.#members.keys()].map((peer) => ({ name: peer, address: peer }));
+    const peers = known.map((peer) => ({ name: peer, address: peer }));
     const put = new Map<string, Order>();
     for (const [text, owners] of Object.entries(this.#options.orders)) {
       const ip = parseIp(text);
       if (!ip.ok) throw new Error(ip.error);
       put.set(formatIp(ip.value), { ip: ip.value, owners, interfaces: 'all' });
     }
+    member.reflex.handle({ kind: 'link', link: ETH0 }, at);
     member.reflex.handle({ kind: 'orders', delta: { put, remove: [] } }, at);
-    member.reflex.handle({ kind: 'peers', peers }, at);
+    member.reflex.handle({ kind: 'peers', peers, member: isMember }, at);
     this.#drain(member);
   }
 
@@ -252,6 +284,7 @@ export class Cluster {
     if (out.kind === 'beat') for (const to of out.to) this.#send(member.name, to, out.beat);
     if (out.kind === 'renew') member.until = out.until;
     if (out.kind === 'state') member.state = out.state;
+    if (out.kind === 'send') member.announced += 1;
     if (out.kind === 'apply') {
       for (const key of out.delta.remove) member.table.delete(key);
       for (const key of out.delta.put.keys()) member.table.add(key);

@@ -5,7 +5,7 @@ import type { Resource, WatchEvent } from '../../../kube/kube.ts';
 import { elect } from '../../../owners/elect.ts';
 import { Brain, WATCHED } from '../../../speaker/brain.ts';
 import type { BrainOutput } from '../../../speaker/brain.ts';
-import type { ReflexState } from '../../../speaker/reflex.ts';
+import type { ReflexState } from '../../../speaker/reflexport.ts';
 
 const POOL = pool('main', ['192.0.2.240-192.0.2.249']);
 const NODES = ['node1', 'node2', 'node3'];
@@ -180,6 +180,23 @@ describe('orders', () => {
 });
 
 describe('who is left out', () => {
+  test('a node without an InternalIP, on every node alike', () => {
+    bench.put({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'node2' } }).sync();
+    expect(bench.orders()['192.0.2.240']).toEqual(elect(['node1', 'node3'], '192.0.2.240'));
+    expect(bench.take('note').map(({ note }) => note.event)).toContain('NodeUnreachable');
+  });
+
+  test('this node itself, when no Node object is named after it', () => {
+    const other = new Bench('node9');
+    other.put(POOL, ad('all'), ...NODES.map((name) => node(name))).sync();
+    expect(other.take('peers').map(({ member }) => member)).toEqual([false]);
+  });
+
+  test('everybody, as long as there was never a valid configuration', () => {
+    bench.put(pool('main', ['nonsense'])).sync();
+    expect(bench.take('peers')).toEqual([]);
+  });
+
   test('a node with the exclude label, with whatever value', () => {
     bench.put(
       node('node2', {

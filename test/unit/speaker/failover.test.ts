@@ -100,6 +100,52 @@ describe('ownership', () => {
   });
 });
 
+describe('a node with a wrong idea of the cluster', () => {
+  test('one that was told of no others does not claim beside speakers with its secret', () => {
+    const cluster = settled(1);
+    cluster.crash('a');
+    cluster.run(1000);
+    cluster.restart('a', ['a']);
+    cluster.run(5000);
+    expect(cluster.answering(VIP)).toEqual(['b']);
+    cluster.brief('a');
+    expect(cluster.until(() => cluster.answering(VIP).join() === 'a', 2000)).toBeDefined();
+  });
+
+  test('one that is no member lets go, and others own at once', () => {
+    const cluster = settled(1);
+    cluster.brief('a', ABC, false);
+    expect(cluster.until(() => cluster.answering(VIP).join() === 'b', 1000)).toBeLessThan(20);
+    cluster.run(3000);
+    expect(cluster.answering(VIP)).toEqual(['b']);
+  });
+});
+
+describe('the link', () => {
+  test('an owner without a usable link hands over at once, and earns it again', () => {
+    const cluster = settled(1);
+    cluster.plug('a', false);
+    expect(cluster.until(() => cluster.answering(VIP).join() === 'b', 1000)).toBeLessThan(20);
+    cluster.run(1000);
+    expect(cluster.state('a')?.held).toEqual([]);
+    cluster.plug('a', true);
+    expect(cluster.until(() => cluster.answering(VIP).join() === 'a', 2000)).toBeDefined();
+  });
+
+  test('a healed partition is announced by the one who keeps the address', () => {
+    const cluster = new Cluster(ABC, { seed: 1, orders });
+    cluster.run(2000);
+    cluster.cut('a');
+    cluster.run(20_000);
+    expect(cluster.answering(VIP)).toEqual(['a', 'b']);
+    const before = cluster.announced('a');
+    cluster.heal();
+    cluster.run(1000);
+    expect(cluster.answering(VIP)).toEqual(['a']);
+    expect(cluster.announced('a')).toBeGreaterThan(before);
+  });
+});
+
 describe('the lease', () => {
   test('a frozen owner is silent after its fence, and stays silent when it wakes', () => {
     const cluster = settled(1, { isolation: 'stop' });
@@ -143,6 +189,27 @@ describe('the lease', () => {
     expect(cluster.answering(VIP)).toEqual(['b']);
   });
 
+  test('a pause with packets lost, of any length, gives no second voice (keep)', () => {
+    for (let seed = 1; seed <= 60; seed++) {
+      const cluster = settled(seed);
+      const paused = seed % 2 === 0 ? 'a' : 'b';
+      cluster.freeze(paused);
+      cluster.run(100 + seed * 15);
+      cluster.thaw(paused, true);
+      cluster.run(2000);
+      expect(cluster.answering(VIP)).toEqual(['a']);
+    }
+  });
+
+  test('two nodes, one direction cut: the unheard owner falls silent under keep', () => {
+    const cluster = new Cluster(['a', 'b'], { seed: 1, orders: { [VIP]: ['a', 'b'] } });
+    cluster.run(2000);
+    expect(cluster.answering(VIP)).toEqual(['a']);
+    cluster.cutOneWay('a', 'b');
+    cluster.run(2000);
+    expect(cluster.answering(VIP)).toEqual(['b']);
+  });
+
   test('one broken path out of three changes nothing', () => {
     const cluster = settled(1);
     cluster.cutOneWay('a', 'b');
@@ -155,7 +222,10 @@ describe('the lease', () => {
 const ALL = ['a', 'b', 'c', 'd', 'e'];
 
 const act = fc.record({
-  what: fc.constantFrom('freeze', 'thaw', 'crash', 'restart', 'cut', 'oneway', 'heal', 'stop'),
+  what: fc.constantFrom(
+    ...(['freeze', 'thaw', 'resume', 'crash', 'restart', 'stop', 'unplug', 'plug'] as const),
+    ...(['cut', 'oneway', 'heal'] as const),
+  ),
   who: fc.constantFrom(...ALL),
   whom: fc.constantFrom(...ALL),
   wait: fc.integer({ min: 1, max: 900 }),
@@ -166,6 +236,8 @@ type Act = typeof act extends fc.Arbitrary<infer T> ? T : never;
 function play(cluster: Cluster, { what, who, whom, wait }: Act): void {
   if (what === 'freeze') cluster.freeze(who);
   if (what === 'thaw') cluster.thaw(who);
+  if (what === 'resume') cluster.thaw(who, true);
+  if (what === 'unplug' || what === 'plug') cluster.plug(who, what === 'plug');
   if (what === 'crash') cluster.crash(who);
   if (what === 'restart') cluster.restart(who);
   if (what === 'cut') cluster.cut(who);
@@ -201,6 +273,20 @@ describe('under any mix of loss, delay, cuts, freezes, crashes and restarts', ()
     );
   });
 
+  test('there is one voice as long as the network holds (keep)', () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.array(act, { maxLength: 12 }), (seed, acts) => {
+        const cluster = new Cluster(ALL, { seed, orders: { [VIP]: ALL }, check: oneVoice });
+        cluster.run(1500);
+        for (const step of acts) {
+          if (step.what !== 'cut' && step.what !== 'oneway') play(cluster, step);
+        }
+        expect(cluster.answering(VIP).length).toBeLessThanOrEqual(1);
+      }),
+      { numRuns: 120 },
+    );
+  });
+
   test.each(['keep', 'stop'] as const)(
     'all comes right again once the trouble ends (%s)',
     (isolation) => {
@@ -213,6 +299,7 @@ describe('under any mix of loss, delay, cuts, freezes, crashes and restarts', ()
           for (const name of ALL) {
             if (cluster.isCrashed(name)) cluster.restart(name);
             cluster.thaw(name);
+            cluster.plug(name, true);
           }
           cluster.run(3000);
           expect(cluster.answering(VIP)).toEqual(['a']);

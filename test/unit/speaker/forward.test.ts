@@ -1,23 +1,11 @@
-/**
- * From Services and EndpointSlices to forwards (Kubernetes' own rules for which endpoint counts),
- * and from forwards to the text of the table. What the kernel makes of the text is in
- * test/lab/forward.test.ts.
- */
+/** From Services and EndpointSlices to forwards: Kubernetes' own rules for which endpoint counts. */
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import type { Endpoint, EndpointSlice, Service } from '../../../kube/objects.ts';
-import { formatIp, parseIp } from '../../../net/ip.ts';
-import type { Ip } from '../../../net/ip.ts';
-import { emptyRuleset, forwardsOf, rulesetOf } from '../../../speaker/forward.ts';
+import { formatIp } from '../../../net/ip.ts';
+import { forwardsOf } from '../../../speaker/forward.ts';
 import type { Forward } from '../../../speaker/forward.ts';
 
 const VIEW = { node: 'n1', dead: new Set<string>() };
-
-function ip(text: string): Ip {
-  const parsed = parseIp(text);
-  if (!parsed.ok) throw new Error(parsed.error);
-  return parsed.value;
-}
 
 function service(spec: Partial<Service['spec']> = {}, vips = ['192.0.2.240']): Service {
   return {
@@ -164,141 +152,5 @@ describe('which slice and port belong to a Service', () => {
     const ingress = [{ ip: '192.0.2.240', ipMode: 'Proxy' as const }];
     const proxied = { ...service(), status: { loadBalancer: { ingress } } };
     expect(forwardsOf(proxied, [slice(one)], VIEW)).toEqual([]);
-  });
-});
-
-const endpoint = (address: string): Forward['endpoints'][number] => ({
-  ip: ip(address),
-  port: 8080,
-});
-
-describe('the text of the table', () => {
-  test('one forward of each family', () => {
-    const common = { service: 'shop/web', port: 80, protocol: 'TCP', keepSource: false } as const;
-    const text = rulesetOf([
-      { ...common, vip: ip('2001:db8::240'), endpoints: [endpoint('2001:db8::1')] },
-      {
-        ...common,
-        vip: ip('192.0.2.240'),
-        endpoints: [endpoint('198.51.100.1'), endpoint('198.51.100.2')],
-      },
-    ]);
-    expect(text).toBe(`add table inet arpeggio
-delete table inet arpeggio
-table inet arpeggio {
-  chain tcp-80-192.0.2.240 {
-    meta l4proto tcp dnat ip to numgen random mod 2 map {
-      0 : 198.51.100.1 . 8080,
-      1 : 198.51.100.2 . 8080
-    } comment "shop/web"
-  }
-  chain tcp-80-2001_db8__240 {
-    meta l4proto tcp dnat ip6 to numgen random mod 1 map {
-      0 : 2001:db8::1 . 8080
-    } comment "shop/web"
-  }
-  chain translate {
-    ip daddr . meta l4proto . th dport vmap {
-      192.0.2.240 . tcp . 80 : goto tcp-80-192.0.2.240
-    }
-    ip6 daddr . meta l4proto . th dport vmap {
-      2001:db8::240 . tcp . 80 : goto tcp-80-2001_db8__240
-    }
-  }
-  chain prerouting {
-    type nat hook prerouting priority dstnat; policy accept;
-    jump translate
-  }
-  chain output {
-    type nat hook output priority -100; policy accept;
-    jump translate
-  }
-  chain return-path {
-    type nat hook postrouting priority srcnat; policy accept;
-    meta l4proto tcp ct status dnat ct original ip daddr . ct original proto-dst {
-      192.0.2.240 . 80
-    } masquerade
-    meta l4proto tcp ct status dnat ct original ip6 daddr . ct original proto-dst {
-      2001:db8::240 . 80
-    } masquerade
-  }
-  chain unserved {
-    ip daddr {
-      192.0.2.240
-    } meta l4proto tcp reject with tcp reset
-    ip daddr {
-      192.0.2.240
-    } reject
-    ip6 daddr {
-      2001:db8::240
-    } meta l4proto tcp reject with tcp reset
-    ip6 daddr {
-      2001:db8::240
-    } reject
-  }
-  chain refuse-forward {
-    type filter hook forward priority filter; policy accept;
-    jump unserved
-  }
-  chain refuse-output {
-    type filter hook output priority filter; policy accept;
-    jump unserved
-  }
-}
-`);
-  });
-
-  test('without endpoints connections are refused, with Local nothing is masqueraded', () => {
-    const vip = ip('192.0.2.240');
-    const common = { service: 'a/b', vip, protocol: 'UDP' } as const;
-    const text = rulesetOf([
-      { ...common, port: 1, endpoints: [], keepSource: false },
-      { ...common, port: 2, endpoints: [endpoint('198.51.100.1')], keepSource: true },
-    ]);
-    expect(text).not.toContain('udp-1-');
-    expect(text).toContain('chain udp-2-192.0.2.240');
-    expect(text).not.toContain('ct status dnat');
-    expect(text).toContain('192.0.2.240\n    } reject');
-  });
-
-  test('the order of forwards does not matter, and a forward given twice counts once', () => {
-    const some = fc.record({
-      service: fc.constantFrom('a/b', 'c/d'),
-      vip: fc
-        .bigInt({ min: 0xc0000200n, max: 0xc00002ffn })
-        .map((value): Ip => ({ family: 4, value })),
-      port: fc.integer({ min: 1, max: 65535 }),
-      protocol: fc.constantFrom('TCP' as const, 'UDP' as const),
-      endpoints: fc.constant([endpoint('198.51.100.1')]),
-      keepSource: fc.boolean(),
-    });
-    const distinct = fc.uniqueArray(some, {
-      selector: ({ vip, port, protocol }) => `${vip.value} ${port} ${protocol}`,
-    });
-    fc.assert(
-      fc.property(distinct, (forwards) => {
-        const text = rulesetOf(forwards);
-        expect(rulesetOf(forwards.toReversed())).toBe(text);
-        expect(rulesetOf([...forwards, ...forwards])).toBe(text);
-      }),
-    );
-  });
-
-  test('the name of a Service cannot become a rule', () => {
-    const text = rulesetOf([
-      {
-        service: 'a/b"\n  drop\n',
-        vip: ip('192.0.2.240'),
-        port: 80,
-        protocol: 'TCP',
-        endpoints: [endpoint('198.51.100.1')],
-        keepSource: false,
-      },
-    ]);
-    expect(text).toContain('} comment "a/b????drop?"\n');
-  });
-
-  test('nothing wanted takes the table away', () => {
-    expect(emptyRuleset()).toBe('add table inet arpeggio\ndelete table inet arpeggio\n');
   });
 });

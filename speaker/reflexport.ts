@@ -1,0 +1,56 @@
+/**
+ * What goes into the reflex and what comes out of it: plain values, so that they cross the wall
+ * between two threads, and so that a simulation can carry them.
+ */
+import type { Delta } from '../lib/diff.ts';
+import type { Instant } from '../lib/time.ts';
+import type { Mac } from '../net/mac.ts';
+import type { Announcement, PlaneLink } from './dataplane.ts';
+import type { Beat } from './heartbeat.ts';
+import type { Link, LinkIndex } from './links.ts';
+import type { Standing } from './membership.ts';
+import type { Group } from './table.ts';
+import type { Order } from './vip.ts';
+
+export interface Peer {
+  readonly name: string;
+  readonly address: string;
+}
+
+export type ReflexInput =
+  /** `member`: this node is one of those that may own addresses; else it must not claim. */
+  | { readonly kind: 'peers'; readonly peers: readonly Peer[]; readonly member: boolean }
+  | { readonly kind: 'orders'; readonly delta: Delta<Order> }
+  | { readonly kind: 'beat'; readonly beat: Beat }
+  | { readonly kind: 'link'; readonly link: Link }
+  | { readonly kind: 'unlink'; readonly index: LinkIndex }
+  | { readonly kind: 'attach-failed'; readonly index: LinkIndex; readonly message: string }
+  | { readonly kind: 'stop' };
+
+export type Cause =
+  'start' | 'listened' | 'confirmed' | 'lapse' | 'claim-unheard' | 'no-link' | 'no-member' | 'stop';
+
+export type Phase = 'listening' | 'claiming' | 'serving' | 'stopped';
+
+export interface ReflexState {
+  readonly phase: Phase;
+  /** Why the phase changed. */
+  readonly cause: Cause;
+  /** Nodes other than this one, by name. */
+  readonly peers: ReadonlyMap<string, Standing>;
+  /** Addresses answered here now. */
+  readonly held: readonly string[];
+  /** Interfaces that announcements go out of, and the MAC addresses they carry. */
+  readonly links: readonly { readonly name: string; readonly mac: Mac }[];
+}
+
+export type ReflexOutput =
+  | { readonly kind: 'beat'; readonly beat: Beat; readonly to: readonly string[] }
+  | { readonly kind: 'attach'; readonly link: PlaneLink }
+  | { readonly kind: 'detach'; readonly index: LinkIndex }
+  | { readonly kind: 'apply'; readonly delta: Delta<Announcement> }
+  | { readonly kind: 'renew'; readonly until: Instant }
+  | { readonly kind: 'send'; readonly link: LinkIndex; readonly frame: Uint8Array }
+  | { readonly kind: 'groups'; readonly delta: Delta<Group> }
+  | { readonly kind: 'state'; readonly state: ReflexState }
+  | { readonly kind: 'stopped' };
