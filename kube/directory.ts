@@ -108,6 +108,8 @@ export class Directory implements Machine<readonly DirectoryInput[], DirectoryOu
       case 'unreadable':
         if (input.message === undefined) this.#unreadable.delete(input.name);
         else this.#unreadable.set(input.name, input.message);
+        // What was about to be believed was seen on the way to this.
+        this.#pending.delete(input.name);
         this.#dirty = true;
         break;
       case 'begun':

@@ -6,11 +6,16 @@
 import { readFileSync, readdirSync, statSync, watch } from 'node:fs';
 import type { FSWatcher } from 'node:fs';
 import { join } from 'node:path';
+import { err, ok } from '../../lib/result.ts';
+import type { Result } from '../../lib/result.ts';
 import type { Millis } from '../../lib/time.ts';
 import type { DirectoryInput } from '../directory.ts';
 
 /** One save makes several events. */
 const DEBOUNCE: Millis = 5;
+
+/** Some fifty thousand Services; more is no manifest, and reading it would stop everything else. */
+const MOST_MIB = 16;
 
 export interface FolderKind {
   readonly path: string;
@@ -29,7 +34,8 @@ export class Folder {
   readonly #changed: () => void;
   /** What was read last, by name; tells a file that did not change without reading it. */
   readonly #seen = new Map<string, string>();
-  readonly #failed = new Set<string>();
+  /** What is wrong with a file, by name; of the folder itself under the empty one. */
+  readonly #failed = new Map<string, string>();
   readonly #rescan: NodeJS.Timeout;
   #watcher: FSWatcher | undefined;
   #watched = '';
@@ -57,18 +63,26 @@ export class Folder {
     this.#attach();
     const listed = this.#list();
     if (typeof listed === 'string') return this.#failure('', listed);
-    const names = new Set([...listed, ...this.#seen.keys()]);
+    const names = new Set([...listed, ...this.#seen.keys(), ...this.#failed.keys()]);
+    names.delete('');
     const inputs = [...names].flatMap((name) =>
-      !dirty.has(name) && this.#seen.get(name) === this.#stamp(name) ? [] : this.look(name),
+      dirty.has(name) || this.#differs(name) ? this.look(name) : [],
     );
     return [...this.#failure('', undefined), ...inputs];
+  }
+
+  #differs(name: string): boolean {
+    if (this.#failed.has(name)) return true;
+    const stamp = this.#stamp(name);
+    return !stamp.ok || stamp.value !== this.#seen.get(name);
   }
 
   /** Reads one file again, whatever its stamp. */
   look(name: string): readonly DirectoryInput[] {
     const stamp = this.#stamp(name);
-    if (stamp === undefined) {
-      if (!this.#seen.has(name)) return this.#failure(name, undefined);
+    if (!stamp.ok) return this.#failure(name, stamp.error);
+    if (stamp.value === undefined) {
+      if (!this.#seen.has(name) && !this.#failed.has(name)) return [];
       // Everything gone at once, folder and all, is a mount or a slip, not a wish.
       const listed = this.#list();
       if (typeof listed === 'string') return this.#failure('', listed);
@@ -77,13 +91,12 @@ export class Folder {
     }
     try {
       const text = readFileSync(join(this.#kind.path, name), 'utf8');
-      this.#seen.set(name, stamp);
+      this.#seen.set(name, stamp.value);
       return [...this.#failure(name, undefined), this.#kind.input(name, text)];
     } catch (error) {
-      const { code = 'error' } = error as NodeJS.ErrnoException;
       // Gone between the two calls: the next look tells.
-      if (code === 'ENOENT') return [];
-      return this.#failure(name, `cannot be read (${code}): check its permissions`);
+      if (codeOf(error) === 'ENOENT') return [];
+      return this.#failure(name, unreadable(error));
     }
   }
 
@@ -98,7 +111,7 @@ export class Folder {
     try {
       return readdirSync(this.#kind.path).filter((name) => this.#kind.wanted(name));
     } catch (error) {
-      const { code = 'error' } = error as NodeJS.ErrnoException;
+      const code = codeOf(error);
       if (code === 'ENOENT' && this.#kind.optional) return [];
       return `cannot be read (${code}): what was read before stays in force; bring it back`;
     }
@@ -106,27 +119,33 @@ export class Folder {
 
   /** Says a failure once, and its end once. */
   #failure(name: string, message: string | undefined): readonly DirectoryInput[] {
-    if (message === undefined && !this.#failed.delete(name)) return [];
-    if (message !== undefined) this.#failed.add(name);
+    if (this.#failed.get(name) === message) return [];
+    if (message === undefined) this.#failed.delete(name);
+    else this.#failed.set(name, message);
     return [{ type: 'unreadable', name: this.#kind.label(name), message }];
   }
 
   /** undefined: there is no such regular file. */
-  #stamp(name: string): string | undefined {
-    const stat = statSync(join(this.#kind.path, name), { bigint: true, throwIfNoEntry: false });
-    if (stat === undefined || !stat.isFile()) return undefined;
-    return `${stat.ino} ${stat.size} ${stat.ctimeNs}`;
+  #stamp(name: string): Result<string | undefined, string> {
+    try {
+      const path = join(this.#kind.path, name);
+      const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+      if (stat === undefined || !stat.isFile()) return ok(undefined);
+      if (stat.size > MOST_MIB << 20) return err(`is larger than ${MOST_MIB} MiB: divide it`);
+      return ok(`${stat.ino} ${stat.size} ${stat.ctimeNs}`);
+    } catch (error) {
+      return err(unreadable(error));
+    }
   }
 
   /** Watches the folder that is there now; a new one under the old name is another inode. */
   #attach(): void {
-    const stat = statSync(this.#kind.path, { bigint: true, throwIfNoEntry: false });
-    const identity = stat === undefined ? '' : `${stat.dev} ${stat.ino}`;
+    const identity = identityOf(this.#kind.path);
     if (identity === this.#watched) return;
     this.#watcher?.close();
     this.#watcher = undefined;
     this.#watched = '';
-    if (stat === undefined) return;
+    if (identity === '') return;
     try {
       this.#watcher = watch(this.#kind.path, { persistent: false }, (_, name) => this.#event(name));
       this.#watcher.on('error', () => {
@@ -148,4 +167,25 @@ export class Folder {
       this.#changed();
     }, DEBOUNCE);
   }
+}
+
+/** Of what is there under that path now; empty when nothing is, or it cannot be told. */
+function identityOf(path: string): string {
+  try {
+    const { dev, ino } = statSync(path, { bigint: true });
+    return `${dev} ${ino}`;
+  } catch {
+    return '';
+  }
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? 'error';
+}
+
+function unreadable(error: unknown): string {
+  const code = codeOf(error);
+  const advice =
+    code === 'EACCES' || code === 'EPERM' ? 'check its permissions' : 'mend or remove it';
+  return `cannot be read (${code}): ${advice}`;
 }

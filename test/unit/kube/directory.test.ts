@@ -242,3 +242,14 @@ test('what cannot be read is reported and changes nothing', () => {
     'solved m/a.yaml',
   ]);
 });
+
+test('what vanished and then cannot be read is not lost', () => {
+  const talk = begun({ 'a.yaml': service('a') });
+  talk.say(10, file('a.yaml', undefined));
+  talk.say(20, { type: 'unreadable', name: 'a.yaml', message: 'cannot be read (ELOOP)' });
+  expect(talk.wait(1000)).toEqual([]);
+  expect(talk.port('a')).toBe(80);
+  talk.say(1010, { type: 'unreadable', name: 'a.yaml', message: undefined });
+  talk.say(1010, file('a.yaml', undefined));
+  expect(talk.wait(2000)).toEqual(['delete default/a']);
+});

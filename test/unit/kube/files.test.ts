@@ -8,6 +8,8 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -196,5 +198,54 @@ describe('a directory of manifests', () => {
     await watching.synced();
     expect(watching.events).toHaveLength(1);
     expect(existsSync(path('status'))).toBe(true);
+  });
+
+  test('a file that the file system refuses is a problem, and all else goes on', async () => {
+    writeFileSync(path('b.yaml'), writeYaml(service('b')));
+    symlinkSync('a.yaml', path('a.yaml'));
+    const watching = new Watching(open(), SERVICE);
+    const message = 'cannot be read (ELOOP): mend or remove it';
+    expect(await watching.until((each) => each.type === 'problem')).toEqual({
+      type: 'problem',
+      problem: { place: path('a.yaml'), path: '', message },
+    });
+    await watching.synced();
+    rmSync(path('b.yaml'));
+    symlinkSync('b.yaml', path('b.yaml'));
+    await watching.until(
+      (each) => each.type === 'problem' && each.problem.place === path('b.yaml'),
+    );
+    writeFileSync(path('c.yaml'), writeYaml(service('c')));
+    await watching.put('default/c');
+    rmSync(path('b.yaml'));
+    writeFileSync(path('b.yaml'), writeYaml(service('b', 81)));
+    await watching.put('default/b', ({ spec }) => spec.ports?.[0]?.port === 81);
+    await watching.until((each) => each.type === 'solved' && each.place === path('b.yaml'));
+    expect(watching.events.some((each) => each.type === 'delete')).toBe(false);
+    expect(watching.events.filter((each) => each.type === 'problem')).toHaveLength(2);
+  });
+
+  test('a file that is too large is not read', async () => {
+    writeFileSync(path('a.yaml'), '');
+    truncateSync(path('a.yaml'), 1 << 30);
+    const watching = new Watching(open(), SERVICE);
+    const event = await watching.until((each) => each.type === 'problem');
+    expect(event.type === 'problem' && event.problem.message).toBe(
+      'is larger than 16 MiB: divide it',
+    );
+  });
+
+  test('a directory that the file system refuses takes nothing away', async () => {
+    writeFileSync(path('a.yaml'), writeYaml(service('a')));
+    const watching = new Watching(open(), SERVICE);
+    await watching.synced();
+    renameSync(directory, `${directory}.away`);
+    symlinkSync(directory, directory);
+    const event = await watching.until((each) => each.type === 'problem');
+    expect(event.type === 'problem' && event.problem.message).toContain('cannot be read (ELOOP)');
+    rmSync(directory);
+    renameSync(`${directory}.away`, directory);
+    await watching.until((each) => each.type === 'solved');
+    expect(watching.events.some((each) => each.type === 'delete')).toBe(false);
   });
 });
