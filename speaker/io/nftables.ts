@@ -1,7 +1,8 @@
 /**
  * Keeps the one nftables table of `--forward=nftables` equal to what is wanted, with one `nft -f -`
  * per change: the kernel takes the whole transaction or nothing. Runs never overlap; of several
- * wishes during a run only the last is carried out.
+ * wishes during a run only the last is carried out. A run says only what differs; after one that
+ * failed nobody knows what there is, and the next makes the whole table new.
  *
  * The table stays when the process is killed, on purpose: connections through this node go on, and
  * the next start replaces it. An orderly exit removes it (`remove`, synchronous, because a process
@@ -13,11 +14,14 @@ import type { Log } from '../../lib/io/log.ts';
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import type { Family } from '../../net/ip.ts';
-import { emptyRuleset, rulesetOf } from '../forward.ts';
 import type { Forward } from '../forward.ts';
+import { NO_RULESET, rulesetOf, transaction } from '../ruleset.ts';
+import type { Ruleset } from '../ruleset.ts';
 
 const RETRY_MS = 2000;
+/** A run may take this long, and as much longer for each line; measured is a hundredth of that. */
 const LIMIT_MS = 5000;
+const LINE_MS = 1;
 
 const SWITCHES: Readonly<Record<Family, string>> = {
   4: '/proc/sys/net/ipv4/ip_forward',
@@ -26,28 +30,26 @@ const SWITCHES: Readonly<Record<Family, string>> = {
 
 export class Nftables {
   readonly #log: Log;
-  /** What the kernel has; undefined when a run failed and nobody knows. */
-  #applied: string | undefined;
-  #wanted: string;
+  /** What the kernel has, as far as we know. */
+  #applied: Ruleset | 'unknown' = NO_RULESET;
+  #wanted: Ruleset = NO_RULESET;
   #running = false;
   #closed = false;
   #retry: NodeJS.Timeout | undefined;
 
   private constructor(log: Log) {
     this.#log = log;
-    this.#wanted = emptyRuleset();
-    this.#applied = this.#wanted;
   }
 
   /** Starts without a table, also when an earlier process was killed and left one. */
   static open(log: Log): Result<Nftables, string> {
-    const cleared = runSync(emptyRuleset());
+    const cleared = runSync(REMOVAL);
     return cleared.ok ? ok(new Nftables(log)) : cleared;
   }
 
   /** Makes the table say this, soon. Repeating a wish costs nothing. */
   want(forwards: readonly Forward[]): void {
-    this.#wanted = forwards.length === 0 ? emptyRuleset() : rulesetOf(forwards);
+    this.#wanted = rulesetOf(forwards);
     for (const family of [4, 6] as const) {
       if (forwards.some(({ vip }) => vip.family === family)) this.#turnOn(family);
     }
@@ -58,33 +60,38 @@ export class Nftables {
   remove(): Result<void, string> {
     this.#closed = true;
     clearTimeout(this.#retry);
-    return runSync(emptyRuleset());
+    return runSync(REMOVAL);
   }
 
   #settle(): void {
-    if (this.#running || this.#closed || this.#wanted === this.#applied) return;
+    if (this.#running || this.#closed) return;
+    const text = transaction(this.#applied, this.#wanted);
+    if (text === '') return;
     this.#running = true;
     clearTimeout(this.#retry);
-    void this.#carryOut(this.#wanted);
+    void this.#carryOut(this.#wanted, text);
   }
 
   /** Never rejects: `run` turns every failure into a sentence. */
-  async #carryOut(text: string): Promise<void> {
+  async #carryOut(wanted: Ruleset, text: string): Promise<void> {
     const result = await run(text);
     this.#running = false;
     // A run that was under way when the table was removed must not bring it back.
     if (this.#closed) {
-      runSync(emptyRuleset());
+      runSync(REMOVAL);
       return;
     }
-    this.#applied = result.ok ? text : undefined;
+    const whole = this.#applied === 'unknown';
+    this.#applied = result.ok ? wanted : 'unknown';
     if (result.ok) {
       this.#log('debug', 'ForwardingApplied', 'the nftables table says what is wanted');
       this.#settle();
-    } else {
-      this.#log('error', 'ForwardingFailed', result.error);
-      this.#retry = setTimeout(() => this.#settle(), RETRY_MS).unref();
+      return;
     }
+    this.#log('error', 'ForwardingFailed', result.error);
+    // A difference is refused when somebody else changed the table: the whole helps at once.
+    if (whole) this.#retry = setTimeout(() => this.#settle(), RETRY_MS).unref();
+    else this.#settle();
   }
 
   /** Without routing the kernel drops what is not for an address of its own. */
@@ -104,6 +111,7 @@ export class Nftables {
   }
 }
 
+const REMOVAL = transaction('unknown', NO_RULESET);
 const ARGV = ['-f', '-'];
 const ENV = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
 
@@ -112,7 +120,7 @@ function run(text: string): Promise<Result<void, string>> {
     const child = spawn('nft', ARGV, {
       stdio: ['pipe', 'ignore', 'pipe'],
       env: ENV,
-      timeout: LIMIT_MS,
+      timeout: limitOf(text),
       killSignal: 'SIGKILL',
     });
     let complaint = '';
@@ -124,12 +132,17 @@ function run(text: string): Promise<Result<void, string>> {
   });
 }
 
+function limitOf(text: string): number {
+  return LIMIT_MS + LINE_MS * text.split('\n').length;
+}
+
 function runSync(text: string): Result<void, string> {
   const { status, error, stderr } = spawnSync('nft', ARGV, {
     input: text,
     encoding: 'utf8',
     env: ENV,
     timeout: LIMIT_MS,
+    killSignal: 'SIGKILL',
   });
   if (status === 0) return ok(undefined);
   return err(error === undefined ? refused(stderr) : notRun(error));

@@ -12,9 +12,11 @@ import { httpGet, urlOf } from '../../lab/probe.ts';
 import { Program } from '../../lab/process.ts';
 import { Segment } from '../../lab/segment.ts';
 import { until } from '../../lab/until.ts';
+import { monotonic } from '../../lib/io/clock.ts';
 import { parseIp } from '../../net/ip.ts';
 import type { Ip } from '../../net/ip.ts';
-import { rulesetOf } from '../../speaker/forward.ts';
+import type { Forward } from '../../speaker/forward.ts';
+import { NO_RULESET, rulesetOf, transaction } from '../../speaker/ruleset.ts';
 
 jest.setTimeout(40_000);
 
@@ -164,17 +166,75 @@ test('the same wish again runs nothing; of many at once the first and the last r
   expect(runs()).toBe(before + 2);
 });
 
-test('the kernel takes every shape of table', async () => {
-  const endpoints = [{ ip: ip('fd00:100::100'), port: 53 }];
-  const common = { service: 'a/b', vip: ip(VIP6) };
-  const text = rulesetOf([
-    { ...common, port: 53, protocol: 'UDP', endpoints, keepSource: false },
-    { ...common, port: 54, protocol: 'UDP', endpoints, keepSource: true },
-    { ...common, port: 53, protocol: 'TCP', endpoints: [], keepSource: false },
-  ]);
+/** What a table contains, in no order: the kernel lists elements as they hash. */
+function contents(listing: string): string[] {
+  const parts = listing.split(/[\n,{}]|elements =/).map((part) => part.trim());
+  return parts.filter((part) => part !== '').toSorted();
+}
+
+test('the kernel takes every shape of table, and every difference makes the whole', async () => {
   const { namespace } = segment.node('node1');
-  const done = await namespace.exec(['nft', '-f', '-'], { input: text });
-  expect(done).toEqual({ code: 0, stdout: '', stderr: '' });
+  const endpoints = ['fd00:100::100', 'fd00:100::101'].map((each) => ({ ip: ip(each), port: 53 }));
+  const common = { service: 'a/b', vip: ip(VIP6), keepSource: false };
+  const one = endpoints.slice(0, 1);
+  const wishes: readonly (readonly Forward[])[] = [
+    [
+      { ...common, port: 53, protocol: 'UDP', endpoints },
+      { ...common, port: 54, protocol: 'UDP', endpoints: one, keepSource: true },
+      { ...common, port: 53, protocol: 'TCP', endpoints: [] },
+    ],
+    [{ ...common, port: 53, protocol: 'UDP', endpoints: endpoints.toReversed() }],
+    [
+      { ...common, port: 53, protocol: 'UDP', endpoints: one, service: 'c/d' },
+      { ...common, port: 54, protocol: 'UDP', endpoints },
+    ],
+    [{ ...common, port: 53, protocol: 'TCP', endpoints }],
+  ];
+  const run = async (text: string): Promise<string[]> => {
+    const done = await namespace.exec(['nft', '-f', '-'], { input: text });
+    expect(done).toEqual({ code: 0, stdout: '', stderr: '' });
+    const list = await namespace.exec(['nft', 'list', 'table', 'inet', 'arpeggio']);
+    return contents(list.stdout);
+  };
+  let before = NO_RULESET;
+  for (const wish of wishes) {
+    const after = rulesetOf(wish);
+    const changed = await run(transaction(before, after));
+    // The same text again says the whole, and changes nothing.
+    expect(await run(transaction('unknown', after))).toEqual(changed);
+    before = after;
+  }
+});
+
+test('a change of one of ten thousand Services costs no new table', async () => {
+  const { namespace } = segment.node('node3');
+  const endpoints = [1, 2, 3].map((n) => ({ ip: ip(`198.51.100.${n}`), port: 8080 }));
+  const many = (some: Forward['endpoints']): Forward[] =>
+    Array.from({ length: 10_000 }, (_, i) => ({
+      service: 'a/b',
+      vip: ip(`10.0.${i >> 8}.${i & 255}`),
+      port: 80,
+      protocol: 'TCP',
+      endpoints: i === 5000 ? some : endpoints,
+      keepSource: false,
+    }));
+  const [before, after] = [rulesetOf(many(endpoints)), rulesetOf(many(endpoints.slice(1)))];
+  const time = async (text: string): Promise<number> => {
+    const start = monotonic();
+    const done = await namespace.exec(['nft', '-f', '-'], { input: text });
+    expect(done).toEqual({ code: 0, stdout: '', stderr: '' });
+    return monotonic() - start;
+  };
+  const whole = await time(transaction('unknown', before));
+  const change = await time(transaction(before, after));
+  expect(whole).toBeLessThan(5000);
+  expect(change).toBeLessThan(whole / 5);
+});
+
+test('a table that somebody took away is made again with the next change', async () => {
+  segment.node('node2').namespace.execSync(['nft', 'flush', 'ruleset']);
+  await apply([[0]], 1);
+  expect(await bodies(VIP4, 3)).toEqual(new Set(['Hello World! node1']));
 });
 
 test('an orderly exit leaves no table', async () => {

@@ -1,4 +1,4 @@
-/** From Services and EndpointSlices to forwards: Kubernetes' own rules for which endpoint counts. */
+/** From Services and EndpointSlices to forwards, by Kubernetes' own rules. */
 import { describe, expect, test } from '@jest/globals';
 import type { Endpoint, EndpointSlice, Service } from '../../../kube/objects.ts';
 import { formatIp } from '../../../net/ip.ts';
