@@ -5,7 +5,7 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { createSocket } from 'node:dgram';
-import type { Socket } from 'node:dgram';
+import type { Socket, SocketOptions } from 'node:dgram';
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import { emitBeat, parseBeat } from '../heartbeat.ts';
@@ -70,7 +70,7 @@ export class Peers {
     }
   }
 
-  /** Beats handed over before are still sent. */
+  /** Beats handed over before have been given to the kernel. */
   close(): void {
     for (const socket of this.#sockets.values()) socket.close();
   }
@@ -87,7 +87,8 @@ export class Peers {
 }
 
 function bind(family: 4 | 6, port: number): Promise<Result<Socket, NodeJS.ErrnoException>> {
-  const socket = createSocket({ type: family === 4 ? 'udp4' : 'udp6', ipv6Only: family === 6 });
+  const type = family === 4 ? 'udp4' : 'udp6';
+  const socket = createSocket({ type, ipv6Only: family === 6, lookup: asGiven(family) });
   return new Promise((done) => {
     const failed = (error: NodeJS.ErrnoException): void => {
       socket.close();
@@ -99,6 +100,14 @@ function bind(family: 4 | 6, port: number): Promise<Result<Socket, NodeJS.ErrnoE
       done(ok(socket));
     });
   });
+}
+
+/**
+ * Peers are addresses, never names. Node's own look-up answers a turn later even then, and what
+ * is sent last before a close, the goodbye, would be dropped.
+ */
+function asGiven(family: 4 | 6): NonNullable<SocketOptions['lookup']> {
+  return (address, _options, callback) => callback(null, address, family);
 }
 
 function explain(error: NodeJS.ErrnoException, port: number): string {

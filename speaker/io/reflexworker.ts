@@ -129,7 +129,9 @@ class ReflexWorker {
 
   /** A plane that refuses to be told the truth must not go on answering: the process ends. */
   #must(result: Result<void, string>): void {
-    if (!result.ok) post({ kind: 'fatal', message: result.error });
+    if (result.ok) return;
+    this.#plane.renew(0); // at once: the end of the process may take a moment
+    post({ kind: 'fatal', message: result.error });
   }
 
   /** A link that vanished under us is news of the next moment, not a failure. */

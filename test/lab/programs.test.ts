@@ -13,6 +13,7 @@ import { Lab } from '../../lab/namespace.ts';
 import { httpGet, urlOf, whoHas } from '../../lab/probe.ts';
 import type { Host } from '../../lab/segment.ts';
 import { monotonic } from '../../lib/io/clock.ts';
+import { PROFILES } from '../../speaker/timing.ts';
 import { Sniffer } from './sniffer.ts';
 
 jest.setTimeout(40_000);
@@ -157,6 +158,7 @@ describe('SIGTERM', () => {
     const owner = await ownerOf(VIP4);
     expect(attached(owner)).not.toBe('0');
     const sent = monotonic();
+    const asked = Date.now();
     const speaker = speakerOn(owner);
     cluster.forget(speaker.name);
     const exit = await speaker.stop();
@@ -171,7 +173,9 @@ describe('SIGTERM', () => {
       const late = sniffer.claims(owner.mac, vip).filter(({ at }) => at > ended);
       expect(late).toEqual([]);
     }
-    expect(sniffer.claims((await ownerOf(VIP4)).mac, VIP4)).not.toEqual([]);
+    const claims = sniffer.claims((await ownerOf(VIP4)).mac, VIP4).filter(({ at }) => at > asked);
+    // The goodbye was heard: nobody waited for the silence of `dead`.
+    expect((claims[0]?.at ?? Infinity) - asked).toBeLessThan(PROFILES.default.dead / 2);
     expect([attached(owner), tables(owner)]).toEqual(['0', '']);
     await cluster.startSpeakers([owner]);
   });
