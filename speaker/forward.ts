@@ -12,6 +12,7 @@
  * Service of ours and when the plan knows it: a status can be written by hand, and one that names
  * the gateway would take the gateway's connections.
  */
+import { isOurs } from '../config/claim.ts';
 import type { EndpointSlice, Endpoint, Service, ServicePort } from '../kube/objects.ts';
 import { compareIp, formatIp, parseIp } from '../net/ip.ts';
 import type { Family, Ip } from '../net/ip.ts';
@@ -39,6 +40,8 @@ export interface Forward {
 export interface ForwardView {
   readonly node: string;
   readonly dead: ReadonlySet<string>;
+  /** Whether the plan gives this address to this Service (`namespace/name`); absent: all. */
+  readonly held?: (ip: string, service: string) => boolean;
 }
 
 const SERVICE_NAME = 'kubernetes.io/service-name';
@@ -49,22 +52,23 @@ export function forwardsOf(
   slices: readonly EndpointSlice[],
   view: ForwardView,
 ): Forward[] {
-  if (service.spec.type !== 'LoadBalancer') return [];
+  if (!isOurs(service)) return [];
   const { name, namespace = 'default' } = service.metadata;
   const own = slices.filter(
     ({ metadata }) =>
       metadata.labels?.[SERVICE_NAME] === name && (metadata.namespace ?? 'default') === namespace,
   );
   const keepSource = service.spec.externalTrafficPolicy === 'Local';
+  const key = `${namespace}/${name}`;
   const forwards: Forward[] = [];
   for (const { ip: text = '', ipMode = 'VIP' } of service.status?.loadBalancer?.ingress ?? []) {
     const vip = parseIp(text);
     if (!vip.ok || ipMode !== 'VIP') continue;
+    if (view.held?.(formatIp(vip.value), key) === false) continue;
     for (const port of service.spec.ports ?? []) {
       const protocol = port.protocol ?? 'TCP';
       if (protocol === 'SCTP') continue;
       const endpoints = endpointsOf(own, port, vip.value.family, keepSource, view);
-      const key = `${namespace}/${name}`;
       forwards.push({
         service: key,
         vip: vip.value,

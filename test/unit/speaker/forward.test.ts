@@ -146,11 +146,23 @@ describe('which slice and port belong to a Service', () => {
     ]);
   });
 
-  test('no forward without an address, for another type, or with ipMode Proxy', () => {
+  test('no forward without an address, for another type or class, or with ipMode Proxy', () => {
     expect(forwardsOf(service({}, []), [slice(one)], VIEW)).toEqual([]);
     expect(forwardsOf(service({ type: 'NodePort' }), [slice(one)], VIEW)).toEqual([]);
+    const foreign = service({ loadBalancerClass: 'example.com/other' });
+    expect(forwardsOf(foreign, [slice(one)], VIEW)).toEqual([]);
     const ingress = [{ ip: '192.0.2.240', ipMode: 'Proxy' as const }];
     const proxied = { ...service(), status: { loadBalancer: { ingress } } };
     expect(forwardsOf(proxied, [slice(one)], VIEW)).toEqual([]);
+  });
+
+  test('only addresses that the plan knows: a status can be written by hand', () => {
+    const gateway = service({}, ['192.0.2.1', '192.0.2.240', '2001:db8:0::240']);
+    const known = new Set(['192.0.2.240 shop/web', '2001:db8::240 shop/web']);
+    const view = { ...VIEW, held: (vip: string, key: string) => known.has(`${vip} ${key}`) };
+    expect(shown(forwardsOf(gateway, [slice(one)], view))).toEqual([
+      '192.0.2.240:80/TCP -> 198.51.100.1:8080',
+      '2001:db8::240:80/TCP ->',
+    ]);
   });
 });
