@@ -97,11 +97,14 @@ test('server and client accept each other', async () => {
   const { port } = server.address() as AddressInfo;
   const { certificate: cert, key } = asClient;
   const socket = connect({ host: '127.0.0.1', port, ca, cert, key });
-  const [said] = (await once(socket, 'data')) as [Buffer];
-  expect(said.toString()).toBe('hello c');
-  expect(socket.authorized).toBe(true);
-  socket.destroy();
-  server.close();
+  try {
+    const [said] = (await once(socket, 'data')) as [Buffer];
+    expect(said.toString()).toBe('hello c');
+    expect(socket.authorized).toBe(true);
+  } finally {
+    socket.destroy();
+    server.close();
+  }
 });
 
 test('keys for tokens are a pair', () => {
