@@ -97,7 +97,6 @@ export class Files implements Kube {
       {
         path,
         rescan,
-        optional: false,
         wanted: isManifest,
         label: (name) => name,
         input: (name, text) => ({ type: 'file', name, text }),
@@ -108,7 +107,7 @@ export class Files implements Kube {
       {
         path: join(path, 'status'),
         rescan,
-        optional: true,
+        within: this.#manifests,
         wanted: (name) => name.endsWith('.yaml') && !name.startsWith('.'),
         label: (name) => join('status', name),
         input: (name, text) => ({ type: 'overlay', name, text }),
@@ -285,8 +284,12 @@ export class Files implements Kube {
 
   #inStatus(act: (folder: string) => void): Result<void, KubeFailure> {
     const folder = join(this.#path, 'status');
+    const trouble = this.#manifests.trouble();
+    if (trouble !== undefined) {
+      return err({ kind: 'unavailable', message: `"${this.#path}" ${trouble}` });
+    }
     try {
-      mkdirSync(folder, { recursive: true });
+      makeFolder(folder);
       act(folder);
       return ok(undefined);
     } catch (error) {
@@ -297,6 +300,15 @@ export class Files implements Kube {
         message: `cannot write in "${folder}" (${code ?? message}): check space and permissions`,
       });
     }
+  }
+}
+
+/** Not what it lies in: a directory that vanished is not made anew, empty. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 

@@ -21,13 +21,16 @@ export interface FolderKind {
   readonly path: string;
   /** How often everything is looked at again. */
   readonly rescan: Millis;
-  /** Whether a folder that is not there counts as an empty one. */
-  readonly optional: boolean;
+  /** The folder it lies in. Given: to be missing there is to be empty. */
+  readonly within?: Folder;
   wanted(name: string): boolean;
   /** Name for problems; of the folder itself when empty. */
   label(name: string): string;
   input(name: string, text: string | undefined): DirectoryInput;
 }
+
+const AS_BEFORE =
+  'the directory that was read before, which stays in force: bring it back, or fill this one';
 
 export class Folder {
   readonly #kind: FolderKind;
@@ -39,6 +42,8 @@ export class Folder {
   readonly #rescan: NodeJS.Timeout;
   #watcher: FSWatcher | undefined;
   #watched = '';
+  /** Of the folder whose listing was believed last. */
+  #identity = '';
   #debounce: NodeJS.Timeout | undefined;
   #dirty = new Set<string>();
   #all = true;
@@ -56,6 +61,8 @@ export class Folder {
 
   /** Everything that differs from the last call. */
   changes(): readonly DirectoryInput[] {
+    // What lies in a folder that vanished has not vanished by itself; the folder says so.
+    if (this.#kind.within?.trouble() !== undefined) return [];
     const dirty = this.#dirty;
     this.#dirty = new Set();
     if (!this.#all) return [...dirty].flatMap((name) => this.look(name));
@@ -84,8 +91,9 @@ export class Folder {
     if (stamp.value === undefined) {
       if (!this.#seen.has(name) && !this.#failed.has(name)) return [];
       // Everything gone at once, folder and all, is a mount or a slip, not a wish.
-      const listed = this.#list();
-      if (typeof listed === 'string') return this.#failure('', listed);
+      if (this.#kind.within?.trouble() !== undefined) return [];
+      const trouble = this.trouble();
+      if (trouble !== undefined) return this.#failure('', trouble);
       this.#seen.delete(name);
       return [...this.#failure(name, undefined), this.#kind.input(name, undefined)];
     }
@@ -107,12 +115,27 @@ export class Folder {
     this.#watcher = undefined;
   }
 
+  /** Why nothing may be taken for gone now; undefined: the folder is there. */
+  trouble(): string | undefined {
+    const identity = identityOf(this.#kind.path);
+    if (identity !== '' && identity === this.#identity) return undefined;
+    const listed = this.#list();
+    return typeof listed === 'string' ? listed : undefined;
+  }
+
   #list(): readonly string[] | string {
+    const isOptional = this.#kind.within !== undefined;
+    const identity = identityOf(this.#kind.path);
     try {
-      return readdirSync(this.#kind.path).filter((name) => this.#kind.wanted(name));
+      const names = readdirSync(this.#kind.path).filter((name) => this.#kind.wanted(name));
+      const isOther = identity !== this.#identity && this.#seen.size > 0;
+      // Such as the place where a share was mounted.
+      if (isOther && names.length === 0 && !isOptional) return `is empty and not ${AS_BEFORE}`;
+      this.#identity = identity;
+      return names;
     } catch (error) {
       const code = codeOf(error);
-      if (code === 'ENOENT' && this.#kind.optional) return [];
+      if (code === 'ENOENT' && isOptional) return [];
       return `cannot be read (${code}): what was read before stays in force; bring it back`;
     }
   }

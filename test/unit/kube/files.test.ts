@@ -248,4 +248,35 @@ describe('a directory of manifests', () => {
     await watching.until((each) => each.type === 'solved');
     expect(watching.events.some((each) => each.type === 'delete')).toBe(false);
   });
+
+  test('a directory that vanishes is not made anew, and an empty one in its place is not believed', async () => {
+    writeFileSync(path('a.yaml'), writeYaml(service('a')));
+    const files = open();
+    const watching = new Watching(files, SERVICE);
+    await written(files, watching, 'default/a');
+    const before = watching.events.length;
+    renameSync(directory, `${directory}.away`);
+    const event = { resource: SERVICE, key: 'default/a', type: 'Normal' } as const;
+    const recorded = await files.record({ ...event, reason: 'x', message: 'y' });
+    expect(recorded.ok ? '' : recorded.error.message).toContain(`"${directory}" cannot be read`);
+    expect(existsSync(directory)).toBe(false);
+    await watching.until((each) => each.type === 'problem');
+    mkdirSync(directory);
+    const empty = await watching.until(
+      (each) => each.type === 'problem' && each.problem.message.startsWith('is empty'),
+    );
+    expect(empty.type === 'problem' && empty.problem.place).toBe(directory);
+    const current = await watching.put('default/a', (each) => each.status !== undefined);
+    const resourceVersion = current.metadata.resourceVersion ?? '';
+    const update = { resource: SERVICE, key: 'default/a', resourceVersion, status: {} };
+    expect(await files.updateStatus(update)).toMatchObject({ error: { kind: 'unavailable' } });
+    expect(readdirSync(directory)).toEqual([]);
+    rmSync(directory, { recursive: true });
+    renameSync(`${directory}.away`, directory);
+    await watching.until((each) => each.type === 'solved');
+    const kinds = new Set(watching.events.slice(before).map((each) => each.type));
+    expect([...kinds].toSorted()).toEqual(['problem', 'solved']);
+    rmSync(path('a.yaml'));
+    await watching.until((each) => each.type === 'delete');
+  });
 });
