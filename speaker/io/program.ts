@@ -22,6 +22,7 @@ import type { Result } from '../../lib/result.ts';
 import { Brain, WATCHED } from '../brain.ts';
 import type { BrainInput, BrainOutput } from '../brain.ts';
 import type { SPEAKER_FLAGS } from '../flags.ts';
+import { packOrders } from '../orderwire.ts';
 import { speakerMetrics } from './metrics.ts';
 import type { SpeakerMetrics } from './metrics.ts';
 import { Nftables } from './nftables.ts';
@@ -146,8 +147,9 @@ class Program {
   #act(output: BrainOutput): void {
     switch (output.kind) {
       case 'peers':
-      case 'orders':
         return this.#reflex?.post(output);
+      case 'orders':
+        return this.#reflex?.post({ kind: 'orders', orders: packOrders(output.delta) });
       case 'forward':
         return this.#forwarding?.want(output.forwards);
       case 'event':

@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { Note } from '../../lib/note.ts';
 import type { Isolation } from '../membership.ts';
+import type { PackedOrders } from '../orderwire.ts';
 import type { ReflexInput, ReflexState } from '../reflexport.ts';
 import type { ProfileName } from '../timing.ts';
 
@@ -20,7 +21,9 @@ export interface ReflexSettings {
 }
 
 export type ToReflex =
-  Extract<ReflexInput, { kind: 'peers' | 'orders' | 'stop' }> | { readonly kind: 'count' };
+  | Extract<ReflexInput, { kind: 'peers' | 'stop' }>
+  | { readonly kind: 'orders'; readonly orders: PackedOrders }
+  | { readonly kind: 'count' };
 
 export type FromReflex =
   | { readonly kind: 'started'; readonly plane: string }

@@ -14,6 +14,7 @@ import type { Note } from '../../lib/note.ts';
 import type { Result } from '../../lib/result.ts';
 import type { DataPlane } from '../dataplane.ts';
 import type { LinkIndex } from '../links.ts';
+import { unpackOrders } from '../orderwire.ts';
 import { Reflex } from '../reflex.ts';
 import type { ReflexInput, ReflexOutput } from '../reflexport.ts';
 import { PROFILES } from '../timing.ts';
@@ -73,7 +74,9 @@ class ReflexWorker {
 
   take(message: ToReflex): void {
     if (message.kind === 'count') post({ kind: 'counters', counters: this.#counters() });
-    else this.put(message);
+    else if (message.kind === 'orders') {
+      this.put({ kind: 'orders', delta: unpackOrders(message.orders) });
+    } else this.put(message);
   }
 
   #link(event: LinkEvent): void {
