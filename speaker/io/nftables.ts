@@ -9,6 +9,7 @@
  * that got SIGTERM has no time for promises).
  */
 import { spawn, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Log } from '../../lib/io/log.ts';
 import { err, ok } from '../../lib/result.ts';
@@ -33,7 +34,8 @@ export class Nftables {
   /** What the kernel has, as far as we know. */
   #applied: Ruleset | 'unknown' = NO_RULESET;
   #wanted: Ruleset = NO_RULESET;
-  #running = false;
+  /** The run under way. */
+  #running: ChildProcess | undefined;
   #closed = false;
   #retry: NodeJS.Timeout | undefined;
 
@@ -60,27 +62,26 @@ export class Nftables {
   remove(): Result<void, string> {
     this.#closed = true;
     clearTimeout(this.#retry);
+    // A run that ends after the removal would bring the table back.
+    if (this.#running !== undefined) endSync(this.#running);
     return runSync(REMOVAL);
   }
 
   #settle(): void {
-    if (this.#running || this.#closed) return;
+    if (this.#running !== undefined || this.#closed) return;
     const text = transaction(this.#applied, this.#wanted);
     if (text === '') return;
-    this.#running = true;
     clearTimeout(this.#retry);
     void this.#carryOut(this.#wanted, text);
   }
 
   /** Never rejects: `run` turns every failure into a sentence. */
   async #carryOut(wanted: Ruleset, text: string): Promise<void> {
-    const result = await run(text);
-    this.#running = false;
-    // A run that was under way when the table was removed must not bring it back.
-    if (this.#closed) {
-      runSync(REMOVAL);
-      return;
-    }
+    const child = start(text);
+    this.#running = child;
+    const result = await ended(child);
+    this.#running = undefined;
+    if (this.#closed) return;
     const whole = this.#applied === 'unknown';
     this.#applied = result.ok ? wanted : 'unknown';
     if (result.ok) {
@@ -115,21 +116,52 @@ const REMOVAL = transaction('unknown', NO_RULESET);
 const ARGV = ['-f', '-'];
 const ENV = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
 
-function run(text: string): Promise<Result<void, string>> {
+/** A process group of its own: what it may have started ends with it. */
+function start(text: string): ChildProcess {
+  const child = spawn('nft', ARGV, {
+    stdio: ['pipe', 'ignore', 'pipe'],
+    env: ENV,
+    timeout: limitOf(text),
+    killSignal: 'SIGKILL',
+    detached: true,
+  });
+  child.stdin.on('error', () => {});
+  child.stdin.end(text);
+  return child;
+}
+
+function ended(child: ChildProcess): Promise<Result<void, string>> {
   return new Promise((done) => {
-    const child = spawn('nft', ARGV, {
-      stdio: ['pipe', 'ignore', 'pipe'],
-      env: ENV,
-      timeout: limitOf(text),
-      killSignal: 'SIGKILL',
-    });
     let complaint = '';
-    child.stderr.setEncoding('utf8').on('data', (some: string) => (complaint += some));
-    child.stdin.on('error', () => {});
+    child.stderr?.setEncoding('utf8').on('data', (some: string) => (complaint += some));
     child.once('error', (error) => done(err(notRun(error))));
     child.once('close', (code) => done(code === 0 ? ok(undefined) : err(refused(complaint))));
-    child.stdin.end(text);
   });
+}
+
+/**
+ * Returns when the process has surely ended: until then a transaction that has reached the kernel
+ * may still be carried out. No event loop runs meanwhile, so nobody reaps it: a zombie has ended.
+ */
+function endSync({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let waited = 0; waited < LIMIT_MS && isAlive(pid); waited += 1) Atomics.wait(pause, 0, 0, 1);
+}
+
+/** proc_pid_stat(5): the state follows the name, which may contain anything. */
+function isAlive(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return !'ZX'.includes(stat.slice(stat.lastIndexOf(')') + 2)[0] ?? 'X');
+  } catch {
+    return false;
+  }
 }
 
 function limitOf(text: string): number {
