@@ -13,6 +13,7 @@
  * the gateway would take the gateway's connections.
  */
 import { isOurs } from '../config/claim.ts';
+import { keyOf } from '../kube/objects.ts';
 import type { EndpointSlice, Endpoint, Service, ServicePort } from '../kube/objects.ts';
 import { compareIp, formatIp, parseIp } from '../net/ip.ts';
 import type { Family, Ip } from '../net/ip.ts';
@@ -40,7 +41,7 @@ export interface Forward {
 export interface ForwardView {
   readonly node: string;
   readonly dead: ReadonlySet<string>;
-  /** Whether the plan gives this address to this Service (`namespace/name`); absent: all. */
+  /** Whether the plan gives this address to the Service with this key; absent: all. */
   readonly held?: (ip: string, service: string) => boolean;
 }
 
@@ -59,7 +60,7 @@ export function forwardsOf(
       metadata.labels?.[SERVICE_NAME] === name && (metadata.namespace ?? 'default') === namespace,
   );
   const keepSource = service.spec.externalTrafficPolicy === 'Local';
-  const key = `${namespace}/${name}`;
+  const key = keyOf(service);
   const forwards: Forward[] = [];
   for (const { ip: text = '', ipMode = 'VIP' } of service.status?.loadBalancer?.ingress ?? []) {
     const vip = parseIp(text);
