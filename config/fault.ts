@@ -16,6 +16,7 @@ export interface Fault {
 export interface Issue {
   readonly code: string | undefined;
   readonly path: Path;
+  /** Of a pattern: what a text that fits consists of. */
   readonly message: string;
   readonly expected?: string;
   readonly origin?: string;
@@ -70,7 +71,7 @@ function sentence(issue: Issue, found: unknown): string {
       if (issue.origin === 'array') return `${field} has more than ${issue.maximum} entries`;
       return `${field} must be at most ${issue.maximum}, ${but}`;
     case 'invalid_format':
-      return `${field} must consist of lower-case letters, digits, "-" and ".", ${but}`;
+      return `${field} must consist of ${issue.message}, ${but}`;
     case 'invalid_union':
       return `${field} must be a port number or the name of a port, ${but}`;
     default:

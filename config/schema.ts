@@ -119,11 +119,18 @@ export interface L2Advertisement extends KubeObject {
 }
 
 /** Kubernetes' rule for object names; it also keeps path separators out of file names. */
-const objectName = text.max(253).regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
+const objectName = text
+  .max(253)
+  .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'lower-case letters, digits, "-" and "."');
+
+/** RFC 1123 label. Without a dot, `a.b/c` and `a/b.c` cannot have status files of one name. */
+const namespaceName = text
+  .max(63)
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'lower-case letters, digits and "-"');
 
 const metadata = z.looseObject({
   name: objectName,
-  namespace: objectName.optional(),
+  namespace: namespaceName.optional(),
   uid: text.optional(),
   resourceVersion: text.optional(),
   generation: z.int().optional(),

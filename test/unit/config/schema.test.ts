@@ -61,6 +61,16 @@ describe('validate', () => {
       'name must consist of lower-case letters, digits, "-" and ".", but it is the text "a/../b"',
     ],
     [
+      { ...service({}), metadata: { name: 'c', namespace: 'a.b' } },
+      'metadata.namespace',
+      'namespace must consist of lower-case letters, digits and "-", but it is the text "a.b"',
+    ],
+    [
+      { ...service({}), metadata: { name: 'c', namespace: 'a'.repeat(64) } },
+      'metadata.namespace',
+      'namespace is longer than 63 characters',
+    ],
+    [
       pool({ addresses: [] }, { name: 'a', annotations: { 'example.org/a': true } }),
       'metadata.annotations["example.org/a"]',
       'example.org/a must be text, but it is true; put it in quotes: "true"',
