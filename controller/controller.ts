@@ -8,8 +8,6 @@
  * only an acknowledgement: the objects come from the watch alone, in their order. What the watch
  * shows as promised is no news, so a thousand writes are not a thousand decisions.
  */
-import { POOL_ANNOTATION, claimOf, heldAddresses, holdingOf, isOurs } from '../config/claim.ts';
-import type { Claim } from '../config/claim.ts';
 import { NOTHING_HELD, hold } from '../config/held.ts';
 import type { Held } from '../config/held.ts';
 import { parse } from '../config/parse.ts';
@@ -22,14 +20,17 @@ import type { Machine } from '../lib/machine.ts';
 import type { Result } from '../lib/result.ts';
 import { earlier } from '../lib/time.ts';
 import type { Instant, Millis } from '../lib/time.ts';
-import { sameIp } from '../net/ip.ts';
+import { formatIp } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
+import type { SpeakerReport } from '../owners/report.ts';
 import { allocate } from './allocate.ts';
-import type { Decision, Entrant } from './allocate.ts';
+import type { Decision } from './allocate.ts';
 import { plan } from './plan.ts';
-import type { Plan } from './plan.ts';
+import type { Plan, Subject } from './plan.ts';
+import type { Reports } from './reports.ts';
 import { usageOf } from './usage.ts';
 import type { Usage } from './usage.ts';
+import { isEcho, viewOf } from './view.ts';
 
 /** What the controller reads; nothing is written before all of it is known. */
 export const WATCHED: readonly Resource[] = [SERVICE, IP_ADDRESS_POOL];
@@ -41,7 +42,9 @@ export type ControllerInput =
       /** The update that this is the result of. */
       readonly update: StatusUpdate;
       readonly result: Result<unknown, KubeFailure>;
-    };
+    }
+  /** A speaker's, admitted by `Reports`. */
+  | { readonly type: 'reported'; readonly report: SpeakerReport };
 
 export type ControllerOutput =
   | { readonly type: 'write'; readonly update: StatusUpdate }
@@ -74,6 +77,7 @@ export interface Report {
 
 const RETRY_FIRST: Millis = 500;
 const RETRY_MOST: Millis = 30_000;
+const REPORTS_SETTLE: Millis = 5;
 
 /** Writes under way at once: enough to keep a source busy, few enough to be heard in between. */
 const MOST_WRITES = 64;
@@ -96,6 +100,7 @@ interface Write {
 export class Controller implements Machine<ControllerInput, ControllerOutput> {
   readonly #wall: (now: Instant) => string;
   readonly #lbClass: string | undefined;
+  readonly #reports: Reports | undefined;
   readonly #services = new Map<string, Entry>();
   readonly #pools = new Map<string, KubeObject>();
   /** When to try again, by key of the Service. */
@@ -114,14 +119,19 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
   #isBlocked = false;
   #writes = { done: 0, failed: 0 };
 
-  /** `wall` gives the time of day (RFC 3339) of an Instant, for conditions. */
-  constructor(wall: (now: Instant) => string, lbClass?: string) {
+  /**
+   * `wall` gives the time of day (RFC 3339) of an Instant, for conditions. Without `reports`
+   * nothing is said about who announces.
+   */
+  constructor(wall: (now: Instant) => string, lbClass?: string, reports?: Reports) {
     this.#wall = wall;
     this.#lbClass = lbClass;
+    this.#reports = reports;
   }
 
   handle(input: ControllerInput, now: Instant): void {
     if (input.type === 'written') this.#written(input.update, input.result, now);
+    else if (input.type === 'reported') this.#reported(input.report, now);
     else this.#watched(input.resource, input.event, now);
   }
 
@@ -140,7 +150,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     if (!this.#isSynced()) return undefined;
     let first = this.#due;
     for (const at of this.#retries.values()) first = earlier(first, at);
-    return first;
+    return earlier(first, this.#reports?.deadline());
   }
 
   report(): Report {
@@ -160,6 +170,11 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
       services,
       writes: { ...this.#writes },
     };
+  }
+
+  /** Those of one event come close together; they are decided on together. */
+  #reported(report: SpeakerReport, now: Instant): void {
+    if (this.#reports?.take(report, now) === true) this.#due ??= now + REPORTS_SETTLE;
   }
 
   #isSynced(): boolean {
@@ -212,6 +227,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     if (this.#services.get(key)?.last?.state === 'under way') this.#underWay -= 1;
     this.#services.delete(key);
     this.#retries.delete(key);
+    this.#reports?.drop(key);
   }
 
   /** The same problem may be told to the watchers of several kinds; one line is enough. */
@@ -241,11 +257,14 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
 
   #decide(now: Instant): void {
     if (!this.#isSynced()) return;
+    this.#reports?.forget(now);
     for (const [key, at] of this.#retries) if (at <= now) this.#retries.delete(key);
     if (this.#poolsChanged) this.#configure();
     const { config } = this.#held;
     if (config === undefined) return;
-    const views = [...this.#services.values()].map((entry) => viewOf(entry, this.#lbClass));
+    const views = [...this.#services.values()].map(({ service, last }) =>
+      viewOf(service, last?.promised, this.#lbClass),
+    );
     const decisions = allocate({
       entrants: views.flatMap(({ entrant }) => entrant ?? []),
       pools: config.pools,
@@ -256,7 +275,12 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     this.#isBlocked = false;
     this.#usage = undefined;
     const wall = this.#wall(now);
-    for (const view of views) this.#write(view, decisions.get(view.key), wall);
+    for (const view of views) {
+      const decision = decisions.get(view.key);
+      const announcement = this.#announcement(view.key, decision, now);
+      const entry = this.#services.get(view.key);
+      if (entry !== undefined) this.#write(entry, { ...view, decision, announcement }, wall);
+    }
   }
 
   #configure(): void {
@@ -275,15 +299,28 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     }
   }
 
-  #write(view: View, decision: Decision | undefined, wall: string): void {
-    const { entry, key } = view;
+  #announcement(
+    key: string,
+    decision: Decision | undefined,
+    now: Instant,
+  ): Subject['announcement'] {
+    if (decision?.kind !== 'allocated') {
+      this.#reports?.drop(key);
+      return undefined;
+    }
+    const ips = decision.addresses.map(formatIp);
+    return this.#reports && (this.#reports.announcement(key, ips, now) ?? 'unchanged');
+  }
+
+  #write(entry: Entry, subject: Subject, wall: string): void {
+    const { decision, service } = subject;
+    const key = keyOf(service);
     if (entry.last?.state === 'under way') {
       entry.isBehind = true;
       return;
     }
     if (this.#retries.has(key)) return;
-    const { service } = entry;
-    const made = plan({ service, decision, ...view }, wall);
+    const made = plan(subject, wall);
     // Asked for and acknowledged, and not yet shown; or the source does not take all of it.
     if (made === undefined) return;
     if (entry.last?.state === 'done' && entry.last.plan.digest === made.digest) return;
@@ -337,59 +374,6 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
 }
 
 const REASONS = { allocated: 'Allocated', untouched: 'Untouched' } as const;
-
-/** One Service as the decision sees it. */
-interface View {
-  readonly entry: Entry;
-  readonly key: string;
-  /** undefined: not ours. */
-  readonly entrant: Entrant | undefined;
-  /** Addresses that it shows besides those it is taken to hold. */
-  readonly occupied: readonly Ip[];
-  readonly problems: readonly Problem[];
-  readonly deprecated: readonly string[];
-}
-
-function viewOf(entry: Entry, lbClass: string | undefined): View {
-  const { service, last } = entry;
-  const key = keyOf(service);
-  const shown = heldAddresses(service);
-  const result = claimOf(service, lbClass);
-  if (result === undefined || !isOurs(service, lbClass)) {
-    return { entry, key, entrant: undefined, occupied: shown, problems: [], deprecated: [] };
-  }
-  const claim: Claim = result.ok ? result.value : holdingOf(service);
-  const promised = last?.promised;
-  return {
-    entry,
-    key,
-    entrant: {
-      claim: promised === undefined ? claim : { ...claim, held: promised },
-      keepOnly: !result.ok,
-    },
-    occupied: promised === undefined ? [] : shown,
-    problems: result.ok ? [] : result.error,
-    deprecated: claim.deprecated,
-  };
-}
-
-/** The same Service, now showing what was promised, and all that it showed before. */
-function isEcho(before: Service, after: Service, promised: readonly Ip[]): boolean {
-  const shown = heldAddresses(after);
-  const among = (list: readonly Ip[]) => (ip: Ip) => list.some((other) => sameIp(other, ip));
-  return (
-    shown.length === promised.length &&
-    shown.every(among(promised)) &&
-    heldAddresses(before).every(among(shown)) &&
-    wishesOf(before) === wishesOf(after)
-  );
-}
-
-/** All of a Service that a decision looks at, besides its status. */
-function wishesOf({ spec, metadata }: Service): string {
-  const { [POOL_ANNOTATION]: _, ...annotations } = metadata.annotations ?? {};
-  return JSON.stringify([spec, metadata.labels ?? {}, annotations]);
-}
 
 function versionOf(service: Service): string {
   return service.metadata.resourceVersion ?? '';

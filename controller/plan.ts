@@ -1,6 +1,6 @@
 /**
- * From a snapshot to what should be written: for every Service its status, annotation and
- * condition, and the events that tell of the change. Pure and whole: the plan depends on the
+ * From a snapshot to what should be written: for every Service its status, annotations and
+ * conditions, and the events that tell of the change. Pure and whole: the plan depends on the
  * snapshot, never on what happened before, so a restart plans the same. What already is as it
  * should be yields nothing.
  */
@@ -12,9 +12,13 @@ import type { Condition, LoadBalancerIngress, Service, ServiceStatus } from '../
 import type { Problem } from '../config/problem.ts';
 import { formatIp } from '../net/ip.ts';
 import type { Decision } from './allocate.ts';
+import type { Announcement } from './announcement.ts';
 import type { Reason } from './reason.ts';
 
 export const ALLOCATED = 'arpeggio.dev/Allocated';
+export const ANNOUNCED = 'arpeggio.dev/Announced';
+/** Names of the nodes that answer, separated by commas. */
+export const ANNOUNCED_BY = 'arpeggio.dev/announced-by';
 
 export interface Plan {
   readonly update: StatusUpdate;
@@ -32,6 +36,8 @@ export interface Subject {
   readonly problems: readonly Problem[];
   /** Annotations with MetalLB's old prefix that had effect. */
   readonly deprecated: readonly string[];
+  /** `unchanged`: what is shown stays. undefined: speakers do not report here. */
+  readonly announcement?: Announcement | 'unchanged' | undefined;
 }
 
 /** `wall`: RFC 3339 time, for a condition that changes its status. undefined: nothing to do. */
@@ -44,46 +50,41 @@ export function plan(subject: Subject, wall: string): Plan | undefined {
   // A moment only: say nothing, unless an address must be given back, which others wait for.
   if (isWaiting && held.length === 0) return undefined;
   const wanted = wantedOf(subject, decision, wall);
-  const before = service.metadata.annotations?.[POOL_ANNOTATION];
+  const annotations = service.metadata.annotations ?? {};
   const same =
     sameIngress(service.status?.loadBalancer?.ingress ?? [], wanted.ingress) &&
-    before === wanted.pool &&
-    sameCondition(conditionOf(service), wanted.condition);
+    annotations[POOL_ANNOTATION] === wanted.pool &&
+    annotations[ANNOUNCED_BY] === wanted.announcedBy &&
+    sameCondition(conditionOf(service, ALLOCATED), wanted.condition) &&
+    sameCondition(conditionOf(service, ANNOUNCED), wanted.announced);
   if (same) return undefined;
-  const update = updateOf(service, wanted.ingress, wanted.condition, wanted.pool);
-  const { status, reason, message } = wanted.condition;
-  const digest = JSON.stringify([wanted.ingress, wanted.pool, status, reason, message]);
-  return { update, digest, events: eventsOf(subject, wanted, held) };
+  const { ingress, pool, announcedBy, condition, announced } = wanted;
+  const digest = JSON.stringify([ingress, pool, announcedBy, gist(condition), gist(announced)]);
+  return { update: updateOf(service, wanted), digest, events: eventsOf(subject, wanted, held) };
 }
 
 interface Wanted {
   readonly ingress: readonly LoadBalancerIngress[];
   readonly pool: string | undefined;
   readonly condition: Condition;
+  readonly announcedBy: string | undefined;
+  readonly announced: Condition | undefined;
 }
 
 function wantedOf(
-  { service, problems }: Subject,
+  { service, problems, announcement }: Subject,
   decision: Exclude<Decision, { kind: 'untouched' }>,
   wall: string,
 ): Wanted {
   const trouble = problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
-  const condition = (status: 'True' | 'False', reason: Reason, message: string): Condition => {
-    const before = conditionOf(service);
-    const { generation } = service.metadata;
-    return {
-      type: ALLOCATED,
-      status,
-      reason,
-      message,
-      lastTransitionTime: before?.status === status ? before.lastTransitionTime : wall,
-      ...(generation === undefined ? {} : { observedGeneration: generation }),
-    };
-  };
+  const condition = (status: 'True' | 'False', reason: Reason, message: string): Condition =>
+    made(service, { type: ALLOCATED, status, reason, message }, wall);
   if (decision.kind === 'denied') {
     const reason = trouble === '' ? decision.reason : 'InvalidRequest';
     const message = trouble === '' ? decision.message : trouble;
-    return { ingress: [], pool: undefined, condition: condition('False', reason, message) };
+    const none = { announcedBy: undefined, announced: undefined };
+    const refused = condition('False', reason, message);
+    return { ingress: [], pool: undefined, condition: refused, ...none };
   }
   const { addresses, pool } = decision;
   const texts = addresses.map(formatIp);
@@ -95,27 +96,68 @@ function wantedOf(
       trouble === ''
         ? condition('True', 'Allocated', has)
         : condition('True', 'InvalidRequest', `keeps ${has} until this is mended: ${trouble}`),
+    ...announcedOf(service, announcement, wall),
+  };
+}
+
+function announcedOf(
+  service: Service,
+  announcement: Subject['announcement'],
+  wall: string,
+): Pick<Wanted, 'announcedBy' | 'announced'> {
+  if (announcement === undefined) return { announcedBy: undefined, announced: undefined };
+  if (announcement === 'unchanged') {
+    const announcedBy = service.metadata.annotations?.[ANNOUNCED_BY];
+    return { announcedBy, announced: conditionOf(service, ANNOUNCED) };
+  }
+  const { status, reason, message, nodes } = announcement;
+  return {
+    announcedBy: nodes.length === 0 ? undefined : nodes.join(),
+    announced: made(service, { type: ANNOUNCED, status, reason, message }, wall),
+  };
+}
+
+/** Its time is that of the last change of its status. */
+function made(
+  service: Service,
+  condition: Pick<Condition, 'type' | 'status' | 'reason' | 'message'>,
+  wall: string,
+): Condition {
+  const before = conditionOf(service, condition.type);
+  const { generation } = service.metadata;
+  return {
+    ...condition,
+    lastTransitionTime: before?.status === condition.status ? before.lastTransitionTime : wall,
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
   };
 }
 
 /** A Service of another type, or class: only our own traces are taken away. */
 function planOther(service: Service): Plan | undefined {
-  const annotated = service.metadata.annotations?.[POOL_ANNOTATION] !== undefined;
-  const condition = conditionOf(service);
+  const annotations = service.metadata.annotations ?? {};
+  const isMarked = [POOL_ANNOTATION, ANNOUNCED_BY].some((name) => annotations[name] !== undefined);
+  const isJudged = [ALLOCATED, ANNOUNCED].some((type) => conditionOf(service, type) !== undefined);
   const isOtherClass = service.spec.type === 'LoadBalancer';
   // Another class has another controller, whose status it may be by now.
-  if (isOtherClass || (!annotated && condition === undefined)) return undefined;
-  return { update: updateOf(service, [], undefined, undefined), digest: '', events: [] };
+  if (isOtherClass || (!isMarked && !isJudged)) return undefined;
+  return { update: updateOf(service, NOTHING), digest: '', events: [] };
 }
 
-function updateOf(
-  service: Service,
-  ingress: readonly LoadBalancerIngress[],
-  condition: Condition | undefined,
-  pool: string | undefined,
-): StatusUpdate {
-  const others = (service.status?.conditions ?? []).filter(({ type }) => type !== ALLOCATED);
-  const conditions = condition === undefined ? others : [...others, condition];
+const NOTHING = {
+  ingress: [],
+  pool: undefined,
+  condition: undefined,
+  announcedBy: undefined,
+  announced: undefined,
+} as const;
+
+function updateOf(service: Service, wanted: Wanted | typeof NOTHING): StatusUpdate {
+  const { ingress, condition, announced, pool, announcedBy } = wanted;
+  const others = (service.status?.conditions ?? []).filter(
+    ({ type }) => type !== ALLOCATED && type !== ANNOUNCED,
+  );
+  const ours = [condition, announced].filter((each) => each !== undefined);
+  const conditions = [...others, ...ours];
   const { conditions: _, ...rest } = service.status ?? {};
   const status: ServiceStatus = {
     ...rest,
@@ -127,7 +169,7 @@ function updateOf(
     key: keyOf(service),
     resourceVersion: service.metadata.resourceVersion ?? '',
     status,
-    annotations: { [POOL_ANNOTATION]: pool },
+    annotations: { [POOL_ANNOTATION]: pool, [ANNOUNCED_BY]: announcedBy },
   };
 }
 
@@ -158,7 +200,7 @@ function eventsOf(
       : `Assigned IP [${quoted(now)}]`;
     add('Normal', 'IPAllocated', message);
   }
-  const isNews = !sameCondition(conditionOf(service), condition);
+  const isNews = !sameCondition(conditionOf(service, ALLOCATED), condition);
   if (problems.length > 0 && isNews) add('Warning', 'LoadBalancerFailed', condition.message);
   else if (condition.status === 'False' && isNews && condition.reason !== RELEASING) {
     add('Warning', 'AllocationFailed', `Failed to allocate IP for "${key}": ${condition.message}`);
@@ -171,8 +213,8 @@ function eventsOf(
 
 const RELEASING: Reason = 'AddressBeingReleased';
 
-function conditionOf(service: Service): Condition | undefined {
-  return service.status?.conditions?.find(({ type }) => type === ALLOCATED);
+function conditionOf(service: Service, type: string): Condition | undefined {
+  return service.status?.conditions?.find((condition) => condition.type === type);
 }
 
 /** An ingress without ipMode means VIP; older API servers drop the field. */
@@ -186,12 +228,12 @@ function sameIngress(
 }
 
 /** Time and generation follow; they are no reason to write. */
-function sameCondition(before: Condition | undefined, after: Condition): boolean {
-  return (
-    before?.status === after.status &&
-    before.reason === after.reason &&
-    before.message === after.message
-  );
+function sameCondition(before: Condition | undefined, after: Condition | undefined): boolean {
+  return gist(before) === gist(after);
+}
+
+function gist(condition: Condition | undefined): string {
+  return JSON.stringify([condition?.status, condition?.reason, condition?.message]);
 }
 
 /** Addresses that a Service shows without being ours to decide on: nobody may get them yet. */

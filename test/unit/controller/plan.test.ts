@@ -2,10 +2,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { POOL_ANNOTATION } from '../../../config/claim.ts';
 import type { Decision } from '../../../controller/allocate.ts';
+import type { Announcement } from '../../../controller/announcement.ts';
 import { deny } from '../../../controller/denial.ts';
-import { ALLOCATED, plan } from '../../../controller/plan.ts';
+import { ALLOCATED, ANNOUNCED, ANNOUNCED_BY, plan } from '../../../controller/plan.ts';
 import type { Subject } from '../../../controller/plan.ts';
 import { SERVICE } from '../../../kube/kube.ts';
+import type { StatusUpdate } from '../../../kube/kube.ts';
 import type { Condition, Service, ServiceStatus } from '../../../kube/objects.ts';
 import { parseIp } from '../../../net/ip.ts';
 
@@ -38,13 +40,16 @@ function made(subject: Partial<Subject> & Pick<Subject, 'service' | 'decision'>,
 /** The Service as it is after the plan was carried out. */
 function after(before: Service, decision: Decision, wall = WALL): Service {
   const planned = made({ service: before, decision }, wall);
-  if (planned === undefined) return before;
+  return planned === undefined ? before : applied(before, planned.update);
+}
+
+function applied(before: Service, update: StatusUpdate): Service {
   const annotations = { ...before.metadata.annotations };
-  for (const [key, value] of Object.entries(planned.update.annotations ?? {})) {
+  for (const [key, value] of Object.entries(update.annotations ?? {})) {
     if (value === undefined) delete annotations[key];
     else annotations[key] = value;
   }
-  const status = planned.update.status as ServiceStatus;
+  const status = update.status as ServiceStatus;
   return { ...before, metadata: { ...before.metadata, annotations }, status };
 }
 
@@ -53,6 +58,8 @@ const says = (planned: ReturnType<typeof made>): unknown =>
 
 const condition = (status: unknown): Condition | undefined =>
   (status as ServiceStatus).conditions?.find(({ type }) => type === ALLOCATED);
+
+const NO_TRACE = { [POOL_ANNOTATION]: undefined, [ANNOUNCED_BY]: undefined };
 
 const ONE = give('lan', '192.0.2.1');
 const FULL = deny('NoAddressLeft', 'no IPv4 address is left in pool "lan"');
@@ -128,7 +135,7 @@ describe('plan', () => {
       `Normal ClearAssignment IP ["192.0.2.1"] is taken away: ${FULL.message}`,
       `Warning AllocationFailed Failed to allocate IP for "d/web": ${FULL.message}`,
     ]);
-    expect(made(moved)?.update.annotations).toEqual({ [POOL_ANNOTATION]: undefined });
+    expect(made(moved)?.update.annotations).toEqual(NO_TRACE);
   });
 
   test('a move and an addition', () => {
@@ -193,11 +200,81 @@ describe('plan', () => {
     const other = { ...before, spec: { type: 'NodePort' as const } };
     const planned = made({ service: other, decision: undefined });
     expect(planned?.update.status).toEqual({ loadBalancer: {} });
-    expect(planned?.update.annotations).toEqual({ [POOL_ANNOTATION]: undefined });
+    expect(planned?.update.annotations).toEqual(NO_TRACE);
     const foreign = service({ loadBalancer: { ingress: [{ ip: '192.0.2.9' }] } });
     const plain = { ...foreign, spec: { type: 'NodePort' as const } };
     expect(made({ service: plain, decision: undefined })).toBe(undefined);
     const classed = { ...before, spec: { ...before.spec, loadBalancerClass: 'x' } };
     expect(made({ service: classed, decision: undefined })).toBe(undefined);
+  });
+});
+
+describe('who announces', () => {
+  const by = (...nodes: string[]): Announcement => ({
+    status: nodes.length > 0 ? 'True' : 'False',
+    reason: nodes.length > 0 ? 'Announced' : 'NobodyAnswers',
+    message: `${nodes.join(' and ')} on eth0`,
+    nodes,
+  });
+  /** What is shown, and whether there was anything to write. */
+  const shown = (before: Service, announcement: Subject['announcement'], wall = WALL) => {
+    const planned = made({ service: before, decision: ONE, announcement }, wall);
+    const now = planned === undefined ? before : applied(before, planned.update);
+    return {
+      now,
+      isWritten: planned !== undefined,
+      events: planned?.events.length ?? 0,
+      by: now.metadata.annotations?.[ANNOUNCED_BY],
+      condition: now.status?.conditions?.find(({ type }) => type === ANNOUNCED),
+    };
+  };
+
+  test('node names, sorted, and a condition, in the same write as the address', () => {
+    const first = shown(service(), by('node1', 'node2'));
+    expect(first.by).toBe('node1,node2');
+    expect(first.condition).toEqual({
+      type: ANNOUNCED,
+      status: 'True',
+      reason: 'Announced',
+      message: 'node1 and node2 on eth0',
+      lastTransitionTime: WALL,
+    });
+    expect(first.now.status?.loadBalancer?.ingress).toHaveLength(1);
+    expect(shown(first.now, by('node1', 'node2'), LATER).isWritten).toBe(false);
+  });
+
+  test('another node: one write without an event; the time is that of the last status', () => {
+    const before = shown(service(), by('node1')).now;
+    const second = shown(before, by('node2'), LATER);
+    expect([second.by, second.condition?.lastTransitionTime, second.events]).toEqual([
+      'node2',
+      WALL,
+      0,
+    ]);
+    const nobody = shown(second.now, by(), LATER);
+    expect([nobody.by, nobody.condition?.lastTransitionTime]).toEqual([undefined, LATER]);
+  });
+
+  test('while nothing can be said, what is shown stays', () => {
+    const before = shown(service(), by('node1')).now;
+    expect(shown(before, 'unchanged').isWritten).toBe(false);
+    expect(shown(service(), 'unchanged')).toMatchObject({ by: undefined, condition: undefined });
+  });
+
+  test('without reports, without an address, or of another type: no trace stays', () => {
+    const before = shown(service(), by('node1')).now;
+    const gone = [
+      made({ service: before, decision: ONE }),
+      made({ service: before, decision: FULL, announcement: undefined }),
+      made({
+        service: { ...before, spec: { type: 'ClusterIP' as const } },
+        decision: undefined,
+      }),
+    ];
+    for (const planned of gone) {
+      expect(planned?.update.annotations).toHaveProperty([ANNOUNCED_BY], undefined);
+      const status = planned?.update.status as ServiceStatus | undefined;
+      expect(status?.conditions?.map(({ type }) => type) ?? []).not.toContain(ANNOUNCED);
+    }
   });
 });

@@ -4,11 +4,15 @@
  */
 import { Controller } from '../../../controller/controller.ts';
 import type { ControllerInput, ControllerOutput } from '../../../controller/controller.ts';
+import { ANNOUNCED_BY } from '../../../controller/plan.ts';
+import { Reports } from '../../../controller/reports.ts';
 import { IP_ADDRESS_POOL, SERVICE } from '../../../kube/kube.ts';
 import type { KubeFailure, Resource, StatusUpdate } from '../../../kube/kube.ts';
 import { keyOf } from '../../../kube/objects.ts';
 import type { KubeObject, Service, ServiceStatus } from '../../../kube/objects.ts';
 import { err, ok } from '../../../lib/result.ts';
+import { reportOf } from './speakers.ts';
+import type { Said } from './speakers.ts';
 
 export class Source {
   readonly services = new Map<string, Service>();
@@ -19,10 +23,42 @@ export class Source {
   heard: string[] = [];
   now = 0;
   machine: Controller;
+  reports: Reports | undefined;
+  readonly #hasReports: boolean;
+  readonly #numbers = new Map<string, number>();
   #version = 0;
 
-  constructor() {
+  /** `hasReports`: speakers report here. */
+  constructor(hasReports = false) {
+    this.#hasReports = hasReports;
     this.machine = this.#started();
+  }
+
+  /** The next report of a speaker, its challenge repeated. */
+  report(node: string, said: Said): void {
+    const number = (this.#numbers.get(node) ?? 0) + 1;
+    this.#numbers.set(node, number);
+    const report = reportOf(node, { ...said, number });
+    const admission = this.reports?.admit(report);
+    const challenge = admission?.kind === 'challenged' ? admission.challenge : '';
+    this.tell({ type: 'reported', report: { ...report, challenge } });
+  }
+
+  /** Lets time pass, and everything happen that happens by then. */
+  pass(ms: number): void {
+    const end = this.now + ms;
+    this.settle();
+    for (;;) {
+      const at = this.machine.deadline();
+      if (at === undefined || at > end) break;
+      this.now = Math.max(this.now, at);
+      this.settle();
+    }
+    this.now = end;
+  }
+
+  announcedBy(name: string): string | undefined {
+    return this.services.get(`d/${name}`)?.metadata.annotations?.[ANNOUNCED_BY];
   }
 
   put(resource: Resource, object: KubeObject): void {
@@ -138,7 +174,8 @@ export class Source {
   }
 
   #started(): Controller {
-    return new Controller((now) => `T${now}`);
+    this.reports = this.#hasReports ? new Reports(`seed ${this.now}`, this.now) : undefined;
+    return new Controller((now) => `T${now}`, undefined, this.reports);
   }
 
   #tell(resource: Resource, event: Extract<ControllerInput, { type: 'watched' }>['event']): void {

@@ -1,0 +1,69 @@
+/**
+ * One Service as a decision sees it: what it asks for and holds, counting what a write under way
+ * promises it; and whether a change shows nothing but such a promise kept.
+ */
+import { POOL_ANNOTATION, claimOf, heldAddresses, holdingOf, isOurs } from '../config/claim.ts';
+import type { Claim } from '../config/claim.ts';
+import type { Problem } from '../config/problem.ts';
+import { keyOf } from '../kube/objects.ts';
+import type { Service } from '../kube/objects.ts';
+import { sameIp } from '../net/ip.ts';
+import type { Ip } from '../net/ip.ts';
+import type { Entrant } from './allocate.ts';
+import { ANNOUNCED_BY } from './plan.ts';
+
+export interface View {
+  readonly service: Service;
+  readonly key: string;
+  /** undefined: not ours. */
+  readonly entrant: Entrant | undefined;
+  /** Addresses that it shows besides those it is taken to hold. */
+  readonly occupied: readonly Ip[];
+  readonly problems: readonly Problem[];
+  readonly deprecated: readonly string[];
+}
+
+/** `promised`: by the write that was asked for last and is not shown yet. */
+export function viewOf(
+  service: Service,
+  promised: readonly Ip[] | undefined,
+  lbClass: string | undefined,
+): View {
+  const key = keyOf(service);
+  const shown = heldAddresses(service);
+  const result = claimOf(service, lbClass);
+  if (result === undefined || !isOurs(service, lbClass)) {
+    return { service, key, entrant: undefined, occupied: shown, problems: [], deprecated: [] };
+  }
+  const claim: Claim = result.ok ? result.value : holdingOf(service);
+  return {
+    service,
+    key,
+    entrant: {
+      claim: promised === undefined ? claim : { ...claim, held: promised },
+      keepOnly: !result.ok,
+    },
+    occupied: promised === undefined ? [] : shown,
+    problems: result.ok ? [] : result.error,
+    deprecated: claim.deprecated,
+  };
+}
+
+/** The same Service, now showing what was promised, and all that it showed before. */
+export function isEcho(before: Service, after: Service, promised: readonly Ip[]): boolean {
+  const shown = heldAddresses(after);
+  const among = (list: readonly Ip[]) => (ip: Ip) => list.some((other) => sameIp(other, ip));
+  return (
+    shown.length === promised.length &&
+    shown.every(among(promised)) &&
+    heldAddresses(before).every(among(shown)) &&
+    wishesOf(before) === wishesOf(after)
+  );
+}
+
+/** All of a Service that a decision looks at, besides its status. */
+function wishesOf({ spec, metadata }: Service): string {
+  const known = metadata.annotations ?? {};
+  const { [POOL_ANNOTATION]: _, [ANNOUNCED_BY]: __, ...annotations } = known;
+  return JSON.stringify([spec, metadata.labels ?? {}, annotations]);
+}
