@@ -10,7 +10,7 @@ import { readYaml } from '../kube/yaml.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const OUT = 'deploy/arpeggio.yaml';
-const HEAD = `# Arpeggio, to be applied as it is: docs/operations.md says what to do before and after.
+const HEAD = `# Arpeggio, to be applied as it is.
 # Generated from deploy/manifests by scripts/manifests.ts.
 `;
 

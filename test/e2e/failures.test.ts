@@ -1,0 +1,139 @@
+/**
+ * What breaks in a cluster, broken on purpose: the controller, the API server, a speaker that is
+ * killed or frozen, a node without its cable. The address goes on answering from one node.
+ */
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { OutageMeter } from '../../lab/outage.ts';
+import { urlOf } from '../../lab/probe.ts';
+import type { Host } from '../../lab/segment.ts';
+import { Client } from './client.ts';
+import { Installation } from './installation.ts';
+import { MYWEB, POOLS, VIP4, VIP6, service } from './objects.ts';
+import { Pods } from './pods.ts';
+
+jest.setTimeout(120_000);
+
+/** Far above what is promised: what is measured here is that it happens, on a busy machine. */
+const OUTAGE_LIMIT_MS = 3000;
+/** The controllers of Kubernetes itself wait for up to half a minute before they look again. */
+const PATIENCE_MS = 60_000;
+const VIPS = [VIP4, VIP6];
+
+let cluster: Installation;
+let pods: Pods;
+let client: Client;
+
+beforeAll(async () => {
+  cluster = await Installation.up('failures');
+  pods = new Pods(cluster.kube);
+  client = new Client(cluster);
+  const ports = { http: 8080 };
+  await cluster.apply(...POOLS, MYWEB, service('myweb6', 'myweb', { ipFamilies: ['IPv6'] }));
+  await Promise.all([
+    cluster.startController().then(() => cluster.startSpeakers()),
+    ...[1, 2, 3].map((node) => pods.start({ app: 'myweb', node, ports })),
+  ]);
+  for (const vip of VIPS) await client.pages(urlOf(vip), 3);
+});
+
+afterAll(() => cluster.close());
+
+/** Measures the page of the first address, as the client sees it. */
+function meter(intervalMs = 20): Promise<OutageMeter> {
+  const { lab, logs: directory, segment } = cluster.kube;
+  const { namespace } = segment.client;
+  return OutageMeter.start(lab, { namespace, url: urlOf(VIP4), directory, intervalMs });
+}
+
+function speakerOn(node: string): ReturnType<Installation['program']> {
+  return cluster.program(`speaker-${node}`);
+}
+
+function host(name: string): Host {
+  return cluster.kube.segment.node(name);
+}
+
+describe('the controller', () => {
+  test('is killed: addresses go on; it comes back: they are the same', async () => {
+    await cluster.forget('controller').kill();
+    expect(await client.page(urlOf(VIP4))).toMatch(/^Hello World!/);
+    await cluster.apply(service('meanwhile', 'myweb'));
+    await cluster.startController();
+    expect(await cluster.addressed('meanwhile')).toEqual(['192.168.100.241']);
+    expect(await cluster.addresses('myweb-svc-lb')).toEqual([VIP4]);
+    expect(await cluster.addresses('myweb6')).toEqual([VIP6]);
+  });
+});
+
+describe('a speaker', () => {
+  test('is killed: another node answers, and the client hardly notices', async () => {
+    const measured = await meter();
+    const owner = await client.owned(VIP4);
+    const since = OutageMeter.now();
+    await cluster.forget(`speaker-${owner}`).kill();
+    await client.owned(VIP4, owner);
+    await measured.goodAnswersSince(since, 50, 15_000);
+    expect(measured.outage(since)?.ms).toBeLessThan(OUTAGE_LIMIT_MS);
+    await measured.stop();
+    await cluster.startSpeakers([host(owner)]);
+  });
+
+  test('is frozen: another node answers, and it never does, also not when it thaws', async () => {
+    const frozen = await client.owned(VIP4);
+    speakerOn(frozen).signal('SIGSTOP');
+    const owner = await client.owned(VIP4, frozen);
+    // Each of these is asked of everybody; the frozen one's responder is still in its kernel.
+    expect(await client.voices(VIP4, 3)).toEqual([owner, owner, owner]);
+    speakerOn(frozen).signal('SIGCONT');
+    // It may get the address back, by agreement; there are never two answers to one question.
+    const voices = await client.voices(VIP4, 5);
+    expect(voices).toHaveLength(5);
+    expect(new Set(voices).size).toBeLessThanOrEqual(2);
+  });
+});
+
+describe('a node', () => {
+  test('loses its cable: another node answers, and nobody answers twice when it is back', async () => {
+    const cut = await client.owned(VIP4);
+    const pod = `myweb-${cut.replace('node', '')}`;
+    cluster.kube.segment.unplug(host(cut));
+    // What the node lifecycle controller does for a node whose kubelet is not heard.
+    await pods.setReady(pod, false);
+    const owner = await client.owned(VIP4, cut);
+    expect(await client.voices(VIP4, 2)).toEqual([owner, owner]);
+    expect(await client.pages(urlOf(VIP4), 2)).toHaveLength(2);
+    cluster.kube.segment.plug(host(cut));
+    await pods.setReady(pod, true);
+    expect(await client.voices(VIP4, 5)).toHaveLength(5);
+    expect(await client.pages(urlOf(VIP4), 3)).toHaveLength(3);
+  });
+});
+
+describe('the API server', () => {
+  test('is killed for a minute: addresses answer, and fail over', async () => {
+    const measured = await meter(50);
+    const killed = OutageMeter.now();
+    await cluster.kube.kill('kube-apiserver');
+    await measured.goodAnswersSince(killed, 600, 60_000);
+    expect(measured.outage(killed)?.ms).toBeLessThan(1000);
+
+    const owner = await client.owned(VIP4);
+    const since = OutageMeter.now();
+    await cluster.forget(`speaker-${owner}`).kill();
+    await client.owned(VIP4, owner);
+    await measured.goodAnswersSince(since, 500, 60_000);
+    expect(measured.outage(since)?.ms).toBeLessThan(OUTAGE_LIMIT_MS);
+    await measured.stop();
+
+    await cluster.kube.start('kube-apiserver');
+    await cluster.startSpeakers([host(owner)]);
+  });
+
+  test('is back: what was wanted meanwhile happens', async () => {
+    await cluster.apply(service('afterwards', 'myweb'));
+    const [ip = ''] = await cluster.addressed('afterwards', 1, PATIENCE_MS);
+    expect(ip).toBe('192.168.100.242');
+    expect(await client.pages(urlOf(ip), 3, PATIENCE_MS)).toHaveLength(3);
+    for (const vip of VIPS) expect(await client.pages(urlOf(vip), 3)).toHaveLength(3);
+  });
+});
