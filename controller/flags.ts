@@ -1,8 +1,9 @@
 /** The controller's command line. */
 import type { FlagSpec } from '../config/flags.ts';
+import { SOURCE_FLAGS } from '../config/source.ts';
 
 export const CONTROLLER_FLAGS = {
-  manifests: { kind: 'needed', hint: 'DIR', help: 'directory of manifests to follow' },
+  ...SOURCE_FLAGS,
   host: { kind: 'text', default: '127.0.0.1', hint: 'ADDRESS', help: 'where to serve metrics' },
   port: {
     kind: 'number',

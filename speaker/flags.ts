@@ -1,16 +1,23 @@
 /** The speaker's command line. */
 import type { FlagSpec } from '../config/flags.ts';
+import { SOURCE_FLAGS } from '../config/source.ts';
 
 /** MetalLB's memberlist port: open in the firewalls of those who come from there. */
 export const PEER_PORT = 7946;
 
 export const SPEAKER_FLAGS = {
-  manifests: { kind: 'needed', hint: 'DIR', help: 'directory of manifests to follow' },
-  node: { kind: 'needed', hint: 'NAME', help: 'name of this node, as its Node object has it' },
+  ...SOURCE_FLAGS,
+  node: {
+    kind: 'text',
+    default: '',
+    hint: 'NAME',
+    help: 'name of this node, as its Node object has it (default METALLB_NODE_NAME, NODE_NAME)',
+  },
   'secret-file': {
-    kind: 'needed',
+    kind: 'text',
+    default: '',
     hint: 'FILE',
-    help: 'secret that all speakers share, at least 16 bytes, such as from `openssl rand -hex 32`',
+    help: 'secret that all speakers share (default METALLB_ML_SECRET_KEY_PATH/secretkey)',
   },
   profile: {
     kind: 'choice',

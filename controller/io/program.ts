@@ -5,7 +5,7 @@
  */
 import type { FlagValues } from '../../config/flags.ts';
 import { validate } from '../../config/schema.ts';
-import { openFiles } from '../../kube/io/files.ts';
+import { openSource } from '../../kube/io/source.ts';
 import type { Kube, KubeEvent, StatusUpdate } from '../../kube/kube.ts';
 import { drive } from '../../lib/drive.ts';
 import type { Driver } from '../../lib/drive.ts';
@@ -18,24 +18,32 @@ import type { Result } from '../../lib/result.ts';
 import { Controller, WATCHED } from '../controller.ts';
 import type { ControllerInput, ControllerOutput, Note } from '../controller.ts';
 import type { CONTROLLER_FLAGS } from '../flags.ts';
+import { createHeartbeatKey } from './heartbeatkey.ts';
 import { controllerMetrics } from './metrics.ts';
 
 export type Flags = FlagValues<typeof CONTROLLER_FLAGS>;
 
 /** Resolves when it runs; it ends the process on SIGTERM and SIGINT. */
 export async function runController(flags: Flags): Promise<Result<void, string>> {
-  const files = openFiles(flags.manifests, { validate, collect: true });
-  if (!files.ok) return files;
+  const opened = await openSource(flags, {
+    validate,
+    collect: true,
+    reporter: { component: 'arpeggio-controller' },
+    environment: process.env,
+  });
+  if (!opened.ok) return opened;
+  const source = opened.value;
   const log = openLog('controller', flags['log-level']);
   const controller = new Controller(wall);
   const health = {
     notReady: () =>
-      controller.report().synced ? undefined : 'the manifests have not been read completely yet',
+      source.kube.notReady() ??
+      (controller.report().synced ? undefined : 'not everything has been read yet'),
   };
   const registry = controllerMetrics(() => controller.report());
   const server = await serve(registry, health, flags.host, flags.port);
   if (!server.ok) {
-    files.value.close();
+    source.close();
     return server;
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -44,8 +52,11 @@ export async function runController(flags: Flags): Promise<Result<void, string>>
       process.exit(0);
     });
   }
-  log('info', 'Started', `following "${flags.manifests}"`, { port: flags.port });
-  run(controller, files.value, log);
+  log('info', 'Started', `following ${source.name}`, { port: flags.port });
+  run(controller, source.kube, log);
+  if (source.namespace !== undefined) {
+    void createHeartbeatKey(source.kube, source.namespace, log);
+  }
   return ok(undefined);
 }
 

@@ -82,6 +82,7 @@ async function accessOf(config: KubeConfig): Promise<Access> {
   };
 }
 
+/** What parsers say goes on for lines. */
 function oneLine(text: string): string {
-  return text.trim().replace(/\s*\n\s*/g, ' ');
+  return text.trim().split('\n')[0] ?? '';
 }

@@ -5,24 +5,23 @@
  * Order of a stop: the reflex falls silent and says goodbye, the nftables table goes, the process
  * exits; all of it within a second, or it exits anyway, which is as silent.
  */
-import { readFileSync } from 'node:fs';
 import type { FlagValues } from '../../config/flags.ts';
 import { validate } from '../../config/schema.ts';
-import { openFiles } from '../../kube/io/files.ts';
-import type { Files } from '../../kube/io/files.ts';
-import type { KubeEvent } from '../../kube/kube.ts';
+import { openSource } from '../../kube/io/source.ts';
+import type { Kube, KubeEvent } from '../../kube/kube.ts';
 import { drive } from '../../lib/drive.ts';
 import type { Driver } from '../../lib/drive.ts';
 import { Alarm, monotonic } from '../../lib/io/clock.ts';
 import { openLog } from '../../lib/io/log.ts';
 import type { Log } from '../../lib/io/log.ts';
 import { serve } from '../../lib/io/metrics.ts';
-import { err, ok } from '../../lib/result.ts';
+import { err } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import { Brain, WATCHED } from '../brain.ts';
 import type { BrainInput, BrainOutput } from '../brain.ts';
 import type { SPEAKER_FLAGS } from '../flags.ts';
 import { packOrders } from '../orderwire.ts';
+import { identify } from './identity.ts';
 import { speakerMetrics } from './metrics.ts';
 import type { SpeakerMetrics } from './metrics.ts';
 import { Nftables } from './nftables.ts';
@@ -31,16 +30,22 @@ import type { FromReflex } from './reflexthread.ts';
 
 export type Flags = FlagValues<typeof SPEAKER_FLAGS>;
 
-const LEAST_SECRET_BYTES = 16;
 /** A stop that takes longer than this ends without the rest of its manners. */
 const STOP_LIMIT = 800;
 
 /** Runs until a signal; the promise resolves only with a failure to start. */
-export async function runSpeaker(flags: Flags): Promise<Result<never, string>> {
-  const secret = readSecret(flags['secret-file']);
-  if (!secret.ok) return secret;
-  const files = openFiles(flags.manifests, { validate, collect: false });
-  if (!files.ok) return files;
+export async function runSpeaker(given: Flags): Promise<Result<never, string>> {
+  const identity = identify(given, process.env);
+  if (!identity.ok) return identity;
+  const { node, secret } = identity.value;
+  const flags = { ...given, node };
+  const source = await openSource(flags, {
+    validate,
+    collect: false,
+    reporter: { component: 'arpeggio-speaker', host: node },
+    environment: process.env,
+  });
+  if (!source.ok) return source;
   const log = openLog('speaker', flags['log-level']);
   let forwarding: Nftables | undefined;
   if (flags.forward === 'nftables') {
@@ -48,13 +53,13 @@ export async function runSpeaker(flags: Flags): Promise<Result<never, string>> {
     if (!opened.ok) return opened;
     forwarding = opened.value;
   }
-  const program = new Program(flags, files.value, log, forwarding);
-  return program.run(secret.value);
+  const program = new Program(flags, source.value.kube, log, forwarding);
+  return program.run(secret);
 }
 
 class Program {
   readonly #flags: Flags;
-  readonly #files: Files;
+  readonly #kube: Kube;
   readonly #log: Log;
   readonly #forwarding: Nftables | undefined;
   readonly #brain: Brain;
@@ -66,9 +71,9 @@ class Program {
   #started: () => void = () => {};
   #stopping = false;
 
-  constructor(flags: Flags, files: Files, log: Log, forwarding: Nftables | undefined) {
+  constructor(flags: Flags, kube: Kube, log: Log, forwarding: Nftables | undefined) {
     this.#flags = flags;
-    this.#files = files;
+    this.#kube = kube;
     this.#log = log;
     this.#forwarding = forwarding;
     this.#brain = new Brain(flags.node, forwarding !== undefined);
@@ -87,7 +92,7 @@ class Program {
     });
     const started = new Promise<void>((done) => (this.#started = done));
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.#stop());
-    const health = { notReady: () => this.#brain.notReady() };
+    const health = { notReady: () => this.#kube.notReady() ?? this.#brain.notReady() };
     const { host, port } = this.#flags;
     const server = await serve(this.#metrics.registry, health, host, port);
     if (!server.ok) return this.#giveUp(server);
@@ -98,7 +103,7 @@ class Program {
     for (const resource of WATCHED) {
       const sink = (event: Extract<BrainInput, { kind: 'watch' }>['event']): void =>
         this.#driver.put({ kind: 'watch', resource, event });
-      this.#files.watch(resource, sink, watching.signal);
+      this.#kube.watch(resource, sink, watching.signal);
     }
     return this.#giveUp(await failed);
   }
@@ -163,7 +168,7 @@ class Program {
   }
 
   async #record(event: KubeEvent): Promise<void> {
-    const recorded = await this.#files.record(event);
+    const recorded = await this.#kube.record(event);
     if (!recorded.ok) this.#log('warn', 'EventLost', recorded.error.message);
   }
 
@@ -194,20 +199,5 @@ class Program {
     this.#reflex?.release();
     this.#forwarding?.remove();
     return failure;
-  }
-}
-
-function readSecret(file: string): Result<Uint8Array, string> {
-  try {
-    // A trailing newline is an editor's, not part of the secret.
-    const secret = Buffer.from(readFileSync(file, 'utf8').trimEnd());
-    if (secret.length >= LEAST_SECRET_BYTES) return ok(new Uint8Array(secret));
-    return err(
-      `--secret-file "${file}" holds ${secret.length} bytes: it needs at least ` +
-        `${LEAST_SECRET_BYTES}, such as from "openssl rand -hex 32"`,
-    );
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    return err(`cannot read --secret-file "${file}" (${code}): give a file that exists`);
   }
 }
