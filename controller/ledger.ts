@@ -9,6 +9,8 @@ import { sameIp } from '../net/ip.ts';
 import type { Family, Ip } from '../net/ip.ts';
 import { contains } from '../net/range.ts';
 import type { Range } from '../net/range.ts';
+import { Candidates } from './candidates.ts';
+import { Tenants } from './tenants.ts';
 
 /** Why somebody may not use an address now. */
 export interface Conflict {
@@ -20,6 +22,8 @@ export interface Conflict {
 interface Stretch {
   readonly pool: Pool;
   readonly range: Range;
+  /** Its place in the pool. */
+  readonly rank: number;
   /** Below it nothing in the range is free. */
   next: bigint;
 }
@@ -28,18 +32,22 @@ export class Ledger {
   /** Sorted by first address, per family: ranges of valid pools never overlap. */
   readonly #sorted: Readonly<Record<Family, readonly Stretch[]>>;
   readonly #stretches = new Map<string, readonly Stretch[]>();
-  readonly #users: Readonly<Record<Family, Map<bigint, Claim[]>>> = { 4: new Map(), 6: new Map() };
+  readonly #users: Readonly<Record<Family, Map<bigint, Tenants>>> = { 4: new Map(), 6: new Map() };
   /** Still shown in somebody's status, though it will be taken away. */
   readonly #leaving: Readonly<Record<Family, Map<bigint, string>>> = {
     4: new Map(),
     6: new Map(),
   };
+  /** Pool and family of those. */
+  readonly #leavingOf = new Set<string>();
+  /** By sharing key and backend, in the order of their first use. */
   readonly #shared = new Map<string, Ip[]>();
+  readonly #candidates = new Map<string, Candidates>();
 
   constructor(pools: Iterable<Pool>) {
     const all: Stretch[] = [];
     for (const pool of pools) {
-      const own = pool.ranges.map((range) => ({ pool, range, next: range.first }));
+      const own = pool.ranges.map((range, rank) => ({ pool, range, rank, next: range.first }));
       this.#stretches.set(pool.name, own);
       all.push(...own);
     }
@@ -52,6 +60,10 @@ export class Ledger {
 
   /** The pool that an address belongs to. */
   poolOf(ip: Ip): Pool | undefined {
+    return this.#stretchOf(ip)?.pool;
+  }
+
+  #stretchOf(ip: Ip): Stretch | undefined {
     const list = this.#sorted[ip.family];
     let low = 0;
     let high = list.length;
@@ -61,15 +73,12 @@ export class Ledger {
       else high = middle;
     }
     const found = list[low];
-    return found !== undefined && contains(found.range, ip) ? found.pool : undefined;
+    return found !== undefined && contains(found.range, ip) ? found : undefined;
   }
 
   conflict(ip: Ip, claim: Claim): Conflict | undefined {
-    for (const user of this.#users[ip.family].get(ip.value) ?? []) {
-      if (user.key === claim.key) continue;
-      const why = cannotShare(claim, user);
-      if (why !== undefined) return { reason: 'AddressInUse', message: why };
-    }
+    const why = this.#users[ip.family].get(ip.value)?.refusal(claim);
+    if (why !== undefined) return { reason: 'AddressInUse', message: why };
     const leaving = this.#leaving[ip.family].get(ip.value);
     // Whoever holds it, too, need not wait: a double is healed, not made.
     const holds = claim.held.some((held) => sameIp(held, ip));
@@ -78,30 +87,33 @@ export class Ledger {
   }
 
   take(ip: Ip, claim: Claim): void {
-    const users = this.#users[ip.family].get(ip.value) ?? [];
-    if (users.some((user) => user.key === claim.key)) return;
-    this.#users[ip.family].set(ip.value, [...users, claim]);
-    if (claim.sharing === undefined) return;
+    const tenants = this.#users[ip.family].get(ip.value) ?? new Tenants();
+    if (tenants.has(claim.key)) return;
+    const isFirst = tenants.isEmpty();
+    tenants.add(claim);
+    this.#users[ip.family].set(ip.value, tenants);
+    if (claim.sharing === undefined || !isFirst) return;
     const key = sharingText(claim.sharing);
     const addresses = this.#shared.get(key);
     if (addresses === undefined) this.#shared.set(key, [ip]);
-    else if (users.length === 0) addresses.push(ip);
+    else addresses.push(ip);
   }
 
   /** Gives back what was taken; others may have it once the source shows that it is gone. */
   leave(ip: Ip, key: string): void {
-    const users = this.#users[ip.family].get(ip.value)?.filter((user) => user.key !== key) ?? [];
+    const tenants = this.#users[ip.family].get(ip.value) ?? new Tenants();
+    tenants.remove(key);
     // The entry stays, empty: the search takes it for used, and it does not turn back anyway.
-    this.#users[ip.family].set(ip.value, users);
-    if (!this.#leaving[ip.family].has(ip.value)) this.#leaving[ip.family].set(ip.value, key);
+    this.#users[ip.family].set(ip.value, tenants);
+    if (this.#leaving[ip.family].has(ip.value)) return;
+    this.#leaving[ip.family].set(ip.value, key);
+    const pool = this.poolOf(ip);
+    if (pool !== undefined) this.#leavingOf.add(`${ip.family} ${pool.name}`);
   }
 
   /** Whether addresses of that pool and family are about to become free. */
   isLeaving(pool: Pool, family: Family): boolean {
-    for (const value of this.#leaving[family].keys()) {
-      if (this.poolOf({ family, value })?.name === pool.name) return true;
-    }
-    return false;
+    return this.#leavingOf.has(`${family} ${pool.name}`);
   }
 
   /** In declared order of the ranges the lowest address that is free, or can be shared. */
@@ -130,16 +142,18 @@ export class Ledger {
   }
 
   #lowestShared(pool: Pool, family: Family, claim: Claim): Ip | undefined {
-    if (claim.sharing === undefined) return undefined;
-    const order = this.#stretches.get(pool.name) ?? [];
-    const rank = (ip: Ip): number => order.findIndex(({ range }) => contains(range, ip));
-    let best: Ip | undefined;
-    for (const ip of this.#shared.get(sharingText(claim.sharing)) ?? []) {
-      if (ip.family !== family || rank(ip) < 0 || this.conflict(ip, claim) !== undefined) continue;
-      const step = best === undefined ? -1 : rank(ip) - rank(best);
-      if (best === undefined || step < 0 || (step === 0 && ip.value < best.value)) best = ip;
-    }
-    return best;
+    const group = claim.sharing === undefined ? '' : sharingText(claim.sharing);
+    const addresses = this.#shared.get(group);
+    if (addresses === undefined) return undefined;
+    const kind = [group, pool.name, family, claim.externalTrafficPolicy, ...claim.ports];
+    const key = JSON.stringify(kind);
+    const candidates = this.#candidates.get(key) ?? new Candidates();
+    this.#candidates.set(key, candidates);
+    candidates.learn(addresses, (ip) => {
+      const stretch = ip.family === family ? this.#stretchOf(ip) : undefined;
+      return stretch?.pool === pool ? stretch.rank : undefined;
+    });
+    return candidates.first((ip) => this.conflict(ip, claim) === undefined);
   }
 }
 
@@ -152,19 +166,4 @@ export function isAvoided(pool: Pool, ip: Ip): boolean {
 
 function sharingText({ key, backend }: NonNullable<Claim['sharing']>): string {
   return JSON.stringify([key, backend]);
-}
-
-/** MetalLB's rule: equal keys, the same endpoints under Local, and no port in common. */
-function cannotShare(claim: Claim, user: Claim): string | undefined {
-  const used = `is used by ${user.key}`;
-  if (claim.sharing === undefined || user.sharing?.key !== claim.sharing.key) return used;
-  if (claim.externalTrafficPolicy !== user.externalTrafficPolicy) {
-    const policy = user.externalTrafficPolicy;
-    return `${used}, which shares it only under externalTrafficPolicy ${policy}`;
-  }
-  if (claim.sharing.backend !== user.sharing.backend) {
-    return `${used}, whose selector differs; under externalTrafficPolicy Local it must be equal`;
-  }
-  const port = claim.ports.find((each) => user.ports.includes(each));
-  return port === undefined ? undefined : `${used}, which has the same port ${port}`;
 }

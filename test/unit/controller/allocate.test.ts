@@ -1,5 +1,6 @@
 /** Who gets which address: one rule, one example. */
 import { describe, expect, test } from '@jest/globals';
+import type { Claim } from '../../../config/claim.ts';
 import type { Pool } from '../../../config/model.ts';
 import { allocate } from '../../../controller/allocate.ts';
 import type { Decision } from '../../../controller/allocate.ts';
@@ -32,6 +33,7 @@ const LAN = pool('lan', '192.0.2.240-192.0.2.249');
 const SIX = pool('six', '2001:db8::240-2001:db8::249');
 const DUAL = pool('dual', '192.0.2.16-192.0.2.17 2001:db8::16-2001:db8::17');
 const REQUIRE = { ipFamilyPolicy: 'RequireDualStack' } as const;
+const tcp = (port: number) => ({ ports: [{ port }] });
 const PREFER = { ipFamilyPolicy: 'PreferDualStack' } as const;
 
 describe('free choice', () => {
@@ -267,7 +269,6 @@ describe('holders', () => {
 });
 
 describe('sharing', () => {
-  const tcp = (port: number) => ({ ports: [{ port }] });
   const local = { externalTrafficPolicy: 'Local' as const };
 
   test('equal keys and different ports pack onto one address', () => {
@@ -357,5 +358,34 @@ describe('the sentence of a refusal names the pools and why', () => {
       'no pool gives an IPv4 and IPv6 address of one pool: pool "lan": it has no IPv6 addresses',
     );
     expect(sentence([], {})).toBe('no IPAddressPool exists; create one');
+  });
+});
+
+describe('the work grows with the number of Services, not with its square', () => {
+  /** How often the ports of a claim are looked at, for each of `count` claims on average. */
+  function looks(count: number, wish: (n: number) => Wish): number {
+    let sum = 0;
+    const entrants = Array.from({ length: count }, (_, n) => {
+      const { ports, ...rest } = claim(`s${n}`, wish(n));
+      const counting = Object.defineProperty(rest, 'ports', {
+        enumerable: true,
+        get: () => {
+          sum += 1;
+          return ports;
+        },
+      });
+      return { claim: counting as Claim };
+    });
+    const decisions = allocate({ entrants, pools: mapOf([pool('p', '2001:db8::/112')]) });
+    expect([...decisions.values()].every(({ kind }) => kind === 'allocated')).toBe(true);
+    return sum / count;
+  }
+
+  test.each([
+    ['one sharing key and one port', () => ({ share: 'k' })],
+    ['one sharing key and two ports', (n: number) => ({ share: 'k', spec: tcp(80 + (n % 2)) })],
+    ['one sharing key and a port each', (n: number) => ({ share: 'k', spec: tcp(1 + n) })],
+  ])('%s', (_, wish) => {
+    expect(looks(2000, wish)).toBeLessThan(20);
   });
 });
