@@ -1,22 +1,9 @@
 /** The controller's command line. */
 import type { FlagSpec } from '../config/flags.ts';
+import { SERVER_FLAGS } from '../config/serverflags.ts';
 import { SOURCE_FLAGS } from '../config/source.ts';
 
 export const CONTROLLER_FLAGS = {
   ...SOURCE_FLAGS,
-  host: { kind: 'text', default: '127.0.0.1', hint: 'ADDRESS', help: 'where to serve metrics' },
-  port: {
-    kind: 'number',
-    default: 7472,
-    min: 1,
-    max: 65535,
-    hint: 'PORT',
-    help: 'port of /metrics, /healthz and /readyz',
-  },
-  'log-level': {
-    kind: 'choice',
-    default: 'info',
-    choices: ['debug', 'info', 'warn', 'error'],
-    help: 'least important log lines to write',
-  },
+  ...SERVER_FLAGS,
 } as const satisfies FlagSpec;

@@ -4,7 +4,7 @@
  * snapshot, never on what happened before, so a restart plans the same. What already is as it
  * should be yields nothing.
  */
-import { POOL_ANNOTATION, heldAddresses, isOurs } from '../config/claim.ts';
+import { POOL_ANNOTATION, heldAddresses } from '../config/claim.ts';
 import { SERVICE } from '../kube/kube.ts';
 import type { KubeEvent, StatusUpdate } from '../kube/kube.ts';
 import { keyOf } from '../kube/objects.ts';
@@ -234,9 +234,4 @@ function sameCondition(before: Condition | undefined, after: Condition | undefin
 
 function gist(condition: Condition | undefined): string {
   return JSON.stringify([condition?.status, condition?.reason, condition?.message]);
-}
-
-/** Addresses that a Service shows without being ours to decide on: nobody may get them yet. */
-export function isOccupying(service: Service, lbClass?: string): boolean {
-  return !isOurs(service, lbClass) && heldAddresses(service).length > 0;
 }

@@ -1,5 +1,6 @@
 /** The speaker's command line. */
 import type { FlagSpec } from '../config/flags.ts';
+import { SERVER_FLAGS } from '../config/serverflags.ts';
 import { SOURCE_FLAGS } from '../config/source.ts';
 
 /** MetalLB's memberlist port: open in the firewalls of those who come from there. */
@@ -7,6 +8,7 @@ export const PEER_PORT = 7946;
 
 export const SPEAKER_FLAGS = {
   ...SOURCE_FLAGS,
+  ...SERVER_FLAGS,
   node: {
     kind: 'text',
     default: '',
@@ -43,15 +45,6 @@ export const SPEAKER_FLAGS = {
     choices: ['auto', 'tcx', 'clsact'],
     help: 'where the BPF responder hooks in; auto tries tcx first',
   },
-  host: { kind: 'text', default: '127.0.0.1', hint: 'ADDRESS', help: 'where to serve metrics' },
-  port: {
-    kind: 'number',
-    default: 7472,
-    min: 1,
-    max: 65535,
-    hint: 'PORT',
-    help: 'port of /metrics, /healthz and /readyz',
-  },
   'peer-port': {
     kind: 'number',
     default: PEER_PORT,
@@ -59,11 +52,5 @@ export const SPEAKER_FLAGS = {
     max: 65535,
     hint: 'PORT',
     help: 'UDP port of the heartbeats, the same on every node',
-  },
-  'log-level': {
-    kind: 'choice',
-    default: 'info',
-    choices: ['debug', 'info', 'warn', 'error'],
-    help: 'least important log lines to write',
   },
 } as const satisfies FlagSpec;

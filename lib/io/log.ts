@@ -7,8 +7,6 @@ import { pino } from 'pino';
 
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 
-export const LEVELS: readonly Level[] = ['debug', 'info', 'warn', 'error'];
-
 /** Facts of a line; values that say nothing are left out. */
 export interface Fields {
   readonly service?: string;
