@@ -9,9 +9,9 @@
  *   32 acks of 24 bytes: id 8, boot 8, number 6, age in ms 2 (saturating)
  *   .. tag 16: keyed hash over all before it
  *
- * Replay is harmless: a beat counts only if it names the receiver's present boot id, and only
- * with a number higher than the last. JSON was not taken: this is parsed ten times a second per
- * peer on a thread that must not allocate much.
+ * A replayed beat never counts: that takes the receiver's present boot id and a number higher than
+ * the last (what it can still do is in SECURITY.md). JSON was not taken: this is parsed ten times
+ * a second per peer on a thread that must not allocate much.
  */
 import { sha256Hex } from '../lib/sha256.ts';
 import { assert } from '../lib/assert.ts';

@@ -79,6 +79,8 @@ export class Membership {
   readonly #peers = new Map<NodeId, Peer>();
   readonly #sentAt = new Float64Array(SENT_KEPT).fill(-Infinity);
   #number = 0;
+  /** Grows with every change of a standing, so that nobody has to compare them per beat. */
+  version = 0;
   /** When a ready speaker was last heard that is none of our peers. */
   #strangerAt: Instant = -Infinity;
 
@@ -93,6 +95,7 @@ export class Membership {
   setPeers(ids: readonly NodeId[]): void {
     const wanted = new Set(ids);
     wanted.delete(this.#self);
+    this.version += 1;
     for (const id of this.#peers.keys()) if (!wanted.has(id)) this.#peers.delete(id);
     for (const id of wanted) if (!this.#peers.has(id)) this.#peers.set(id, newPeer());
   }
@@ -134,6 +137,7 @@ export class Membership {
     peer.knockingSince = -Infinity;
     if (echo.number <= this.#number) peer.acked = Math.max(peer.acked, echo.number);
     peer.reports = reportsOf(beat);
+    if (peer.ready !== beat.ready || !peer.inView || beat.leaving) this.version += 1;
     // The same life says that it does not hold (any more), so its lease is over.
     if (peer.ready && !beat.ready) peer.holdsUntil = -Infinity;
     peer.ready = beat.ready;
@@ -174,6 +178,7 @@ export class Membership {
     for (const [, peer] of found) {
       peer.inView = false;
       peer.dead = true;
+      this.version += 1;
     }
     return found.map(([id]) => id);
   }
@@ -260,6 +265,7 @@ export class Membership {
     // The life before may have a kernel entry that outlived its process by one lease.
     if (peer.inView && peer.ready) peer.holdsUntil = peer.heardAt + this.#timing.dead;
     this.#retire(peer);
+    this.version += 1;
     peer.boot = boot;
     peer.since = now;
   }

@@ -67,14 +67,18 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   /** Something changed that ownership depends on. */
   #dirty = true;
   #standing = '';
-  #lastState = '';
-  #lastHeld: readonly string[] = [];
+  /** What the brain has been told, and whether phase or links have changed since. */
+  #toldHeld: readonly string[] = [];
+  #news = true;
   /** The newest instant seen. */
   #now: Instant = -Infinity;
   /** Since when this node has run without a gap: what it has not heard before proves nothing. */
   #awakeSince: Instant = -Infinity;
   /** Peers that were alive at the last look. */
   #alive: ReadonlySet<NodeId> = new Set();
+  /** The membership's version at that look, and at the last report. */
+  #welcomed = -1;
+  #reported = -1;
 
   constructor(options: ReflexOptions) {
     this.#self = options.node;
@@ -187,6 +191,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     }
     this.#attached = wanted;
     this.#dirty = true;
+    this.#news = true;
   }
 
   #stop(now: Instant): void {
@@ -272,6 +277,8 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
    * and switches there must hear from us.
    */
   #welcome(now: Instant): void {
+    if (this.#welcomed === this.#membership.version) return;
+    this.#welcomed = this.#membership.version;
     const standings = [...this.#membership.standings()];
     const alive = new Set(standings.filter(([, is]) => is === 'alive').map(([id]) => id));
     const isNew = [...alive].some((id) => !this.#alive.has(id));
@@ -314,6 +321,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     this.#phase = phase;
     this.#cause = cause;
     this.#dirty = true;
+    this.#news = true;
   }
 
   #renew(now: Instant): void {
@@ -362,19 +370,22 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     return id !== undefined && this.#membership.mayHold(id, now);
   }
 
+  /** Tells the brain what it does not know yet. */
   #report(): void {
-    const states = this.#membership.standings();
+    const { held } = this.#table;
+    const same = this.#reported === this.#membership.version && held === this.#toldHeld;
+    if (same && !this.#news) return;
+    this.#reported = this.#membership.version;
+    this.#toldHeld = held;
+    this.#news = false;
+    const standings = this.#membership.standings();
     const state: ReflexState = {
       phase: this.#phase,
       cause: this.#cause,
-      peers: new Map([...this.#ids].map(([name, id]) => [name, states.get(id) ?? 'absent'])),
-      held: this.#table.held,
+      peers: new Map([...this.#ids].map(([name, id]) => [name, standings.get(id) ?? 'absent'])),
+      held,
       links: [...this.#attached.values()].map(({ name, mac }) => ({ name, mac })),
     };
-    const text = JSON.stringify([state.phase, state.cause, [...state.peers], state.links]);
-    if (text === this.#lastState && state.held === this.#lastHeld) return;
-    this.#lastState = text;
-    this.#lastHeld = state.held;
     this.#out.push({ kind: 'state', state });
   }
 }

@@ -68,7 +68,7 @@ describe('the demo', () => {
     expect({ code: exit.code, errors: demo.errors() }).toEqual({ code: 0, errors: '' });
     const failover = Number(LAST.exec(lines.at(-1) ?? '')?.[1]);
     expect(failover).toBeGreaterThan(0);
-    expect(failover).toBeLessThan(3000);
+    expect(failover).toBeLessThan(1000);
     const text = lines.join('\n');
     expect(text).toMatch(/myweb-svc-lb +LoadBalancer +192\.168\.100\.240 +80:31313\/TCP +pool-v4/);
     expect(text).toMatch(/myweb-svc-lb6 +LoadBalancer +fd00:100::240 +80:31316\/TCP +pool-v6/);

@@ -59,6 +59,16 @@ describe('ownership', () => {
     }
   });
 
+  test.each([2, 5, 12])('the time to take over does not grow: %i nodes', (count) => {
+    const names = Array.from({ length: count }, (_, i) => `n${String(i).padStart(2, '0')}`);
+    const cluster = new Cluster(names, { seed: count, orders: { [VIP]: names }, check: oneVoice });
+    cluster.run(2000);
+    expect(cluster.answering(VIP)).toEqual(['n00']);
+    cluster.crash('n00');
+    const took = cluster.until(() => cluster.answering(VIP).join() === 'n01', 10_000);
+    expect(took).toBeLessThanOrEqual(PROFILES.default.dead + 10);
+  });
+
   test('two nodes die one after the other: the last one owns (keep)', () => {
     const cluster = settled(1);
     cluster.crash('a');
