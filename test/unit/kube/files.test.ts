@@ -249,7 +249,7 @@ describe('a directory of manifests', () => {
     expect(watching.events.some((each) => each.type === 'delete')).toBe(false);
   });
 
-  test('a directory that vanishes is not made anew, and an empty one in its place is not believed', async () => {
+  test('a vanished directory is not made anew, and an empty one in its place not believed', async () => {
     writeFileSync(path('a.yaml'), writeYaml(service('a')));
     const files = open();
     const watching = new Watching(files, SERVICE);
