@@ -98,7 +98,7 @@ export function isOurs(service: Service, lbClass?: string): boolean {
 }
 
 /** Addresses in `status.loadBalancer.ingress`; host names and malformed ones are left out. */
-export function heldAddresses(service: Service): readonly Ip[] {
+export function heldAddresses(service: Pick<Service, 'status'>): readonly Ip[] {
   const held: Ip[] = [];
   for (const { ip } of service.status?.loadBalancer?.ingress ?? []) {
     const parsed = ip === undefined ? undefined : parseIp(ip);

@@ -35,6 +35,8 @@ export interface Allocation {
   readonly pools: ReadonlyMap<string, Pool>;
   /** Addresses that objects show which are no claims (any more), by key. */
   readonly occupied?: ReadonlyMap<string, readonly Ip[]>;
+  /** The same of objects that cannot be read: they may be claims. */
+  readonly reserved?: ReadonlyMap<string, readonly Ip[]>;
   /** Some pools cannot be read: who holds an address in no pool keeps it. */
   readonly incomplete?: boolean;
 }
@@ -53,14 +55,18 @@ export interface Untouched {
   readonly kind: 'untouched';
 }
 
+const NOBODY: ReadonlyMap<string, readonly Ip[]> = new Map();
+
 /** One decision for every entrant. */
 export function allocate(allocation: Allocation): ReadonlyMap<string, Decision> {
-  const { pools, occupied = new Map<string, readonly Ip[]>(), incomplete = false } = allocation;
+  const { pools, incomplete = false } = allocation;
+  const { occupied = NOBODY, reserved = NOBODY } = allocation;
   const ledger = new Ledger(pools.values());
   const decisions = new Map<string, Decision>();
   const lacking: Holder[] = [];
   const lost: (readonly [Ip, string])[] = [];
   for (const [key, addresses] of occupied) for (const ip of addresses) lost.push([ip, key]);
+  for (const [key, addresses] of reserved) for (const ip of addresses) ledger.reserve(ip, key);
   for (const { claim, keepOnly = false } of allocation.entrants.toSorted(byKey)) {
     const unknown = claim.held.some((ip) => ledger.poolOf(ip) === undefined);
     if (incomplete && unknown) {

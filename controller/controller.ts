@@ -8,6 +8,7 @@
  * only an acknowledgement: the objects come from the watch alone, in their order. What the watch
  * shows as promised is no news, so a thousand writes are not a thousand decisions.
  */
+import { heldAddresses } from '../config/claim.ts';
 import { NOTHING_HELD, hold } from '../config/held.ts';
 import type { Held } from '../config/held.ts';
 import { parse } from '../config/parse.ts';
@@ -103,6 +104,8 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
   readonly #reports: Reports | undefined;
   readonly #services = new Map<string, Entry>();
   readonly #pools = new Map<string, KubeObject>();
+  /** Addresses of Services that cannot be read. */
+  readonly #reserved = new Map<string, readonly Ip[]>();
   /** When to try again, by key of the Service. */
   readonly #retries = new Map<string, Instant>();
   readonly #synced = new Set<string>();
@@ -192,6 +195,11 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
         if (kind === SERVICE.kind) this.#drop(event.key);
         else this.#pools.delete(event.key);
         break;
+      case 'remnant':
+        if (kind !== SERVICE.kind) return;
+        if (event.status === undefined) this.#reserved.delete(event.key);
+        else this.#reserved.set(event.key, heldAddresses({ status: event.status as object }));
+        break;
       case 'synced':
         this.#synced.add(kind);
         break;
@@ -268,6 +276,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     const decisions = allocate({
       entrants: views.flatMap(({ entrant }) => entrant ?? []),
       pools: config.pools,
+      reserved: this.#reserved,
       occupied: new Map(views.map(({ key, occupied }) => [key, occupied])),
       incomplete: [...this.#troubles.values()].some((kinds) => kinds.has(IP_ADDRESS_POOL.kind)),
     });

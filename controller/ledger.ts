@@ -38,7 +38,12 @@ export class Ledger {
     4: new Map(),
     6: new Map(),
   };
-  /** Pool and family of those. */
+  /** In the status of somebody who cannot be asked. */
+  readonly #reserved: Readonly<Record<Family, Map<bigint, string>>> = {
+    4: new Map(),
+    6: new Map(),
+  };
+  /** Pool and family of what is leaving. */
   readonly #leavingOf = new Set<string>();
   /** By sharing key and backend, in the order of their first use. */
   readonly #shared = new Map<string, Ip[]>();
@@ -79,10 +84,15 @@ export class Ledger {
   conflict(ip: Ip, claim: Claim): Conflict | undefined {
     const why = this.#users[ip.family].get(ip.value)?.refusal(claim);
     if (why !== undefined) return { reason: 'AddressInUse', message: why };
-    const leaving = this.#leaving[ip.family].get(ip.value);
     // Whoever holds it, too, need not wait: a double is healed, not made.
-    const holds = claim.held.some((held) => sameIp(held, ip));
-    if (leaving === undefined || holds) return undefined;
+    if (claim.held.some((held) => sameIp(held, ip))) return undefined;
+    const holder = this.#reserved[ip.family].get(ip.value);
+    if (holder !== undefined) {
+      const message = `is held by ${holder}, whose manifest cannot be read`;
+      return { reason: 'AddressInUse', message };
+    }
+    const leaving = this.#leaving[ip.family].get(ip.value);
+    if (leaving === undefined) return undefined;
     return { reason: 'AddressBeingReleased', message: `is being given back by ${leaving}` };
   }
 
@@ -109,6 +119,13 @@ export class Ledger {
     this.#leaving[ip.family].set(ip.value, key);
     const pool = this.poolOf(ip);
     if (pool !== undefined) this.#leavingOf.add(`${ip.family} ${pool.name}`);
+  }
+
+  /** For a holder that is not among the claims, and may have it for long. */
+  reserve(ip: Ip, key: string): void {
+    this.#reserved[ip.family].set(ip.value, key);
+    const tenants = this.#users[ip.family].get(ip.value) ?? new Tenants();
+    this.#users[ip.family].set(ip.value, tenants);
   }
 
   /** Whether addresses of that pool and family are about to become free. */

@@ -19,7 +19,7 @@ import type { Manifest, ManifestProblem, Validate } from './manifest.ts';
 import { keyOf } from './objects.ts';
 import type { KubeObject } from './objects.ts';
 import { NO_OVERLAY, isOwnName, merged, overlayName, readOverlay, readOwn } from './overlay.ts';
-import type { Overlay } from './overlay.ts';
+import type { Overlay, StatusFile } from './overlay.ts';
 
 /** Longer than an editor needs between emptying a file and its last byte. */
 export const SETTLE: Millis = 250;
@@ -61,10 +61,11 @@ interface Present {
   readonly object: KubeObject;
 }
 
-interface OverlayFile {
+interface OverlayFile extends StatusFile {
   readonly text: string;
-  readonly overlay: Overlay;
 }
+
+type Remnant = Extract<WatchEvent, { type: 'remnant' }>;
 
 export class Directory implements Machine<readonly DirectoryInput[], DirectoryOutput> {
   readonly #label: (name: string) => string;
@@ -78,6 +79,8 @@ export class Directory implements Machine<readonly DirectoryInput[], DirectoryOu
   readonly #badOverlays = new Set<string>();
   #present = new Map<string, Present>();
   #problems = new Map<string, ManifestProblem>();
+  /** Overlays whose objects may be in what cannot be read, by name. */
+  #remnants = new Map<string, OverlayFile>();
   #begun = false;
   #dirty = false;
   /** Overlays that changed while nothing else did: the common case, and cheap. */
@@ -153,6 +156,12 @@ export class Directory implements Machine<readonly DirectoryInput[], DirectoryOu
     return all.map(({ object }) => object);
   }
 
+  remnants(resource: Resource): readonly Remnant[] {
+    return [...this.#remnants.values()]
+      .filter((each) => each.resource.kind === resource.kind)
+      .map(({ key, overlay: { status } }) => ({ type: 'remnant', key, status }));
+  }
+
   problems(resource: Resource): readonly ManifestProblem[] {
     return [...this.#problems.values()].filter(
       (problem) => problem.resource === undefined || problem.resource.kind === resource.kind,
@@ -213,13 +222,14 @@ export class Directory implements Machine<readonly DirectoryInput[], DirectoryOu
 
   #overlay(name: string, text: string | undefined): void {
     if (this.#overlays.get(name)?.text === text) return;
-    const overlay = text === undefined ? undefined : readOverlay(text);
-    if (text === undefined || overlay === undefined || !this.#owners.has(name)) this.#dirty = true;
+    const read = text === undefined ? undefined : readOverlay(text, this.#validate);
+    const isItsName = read !== undefined && overlayName(read.resource, read.key) === name;
+    if (text === undefined || !isItsName || !this.#owners.has(name)) this.#dirty = true;
     if (this.#badOverlays.delete(name)) this.#dirty = true;
     this.#laid.add(name);
     if (text === undefined) this.#overlays.delete(name);
-    else if (overlay === undefined) this.#badOverlays.add(name);
-    else this.#overlays.set(name, { text, overlay });
+    else if (!isItsName) this.#badOverlays.add(name);
+    else this.#overlays.set(name, { text, ...read });
   }
 
   /** Merges what changed in `status/` alone. */
@@ -246,21 +256,16 @@ export class Directory implements Machine<readonly DirectoryInput[], DirectoryOu
       if (this.#present.get(id)?.object === object) continue;
       this.#emit(manifest.resource, { type: 'put', object });
     }
+    this.#owners = new Map();
+    for (const [id, { manifest }] of present) {
+      this.#owners.set(overlayName(manifest.resource, manifest.key), id);
+    }
+    this.#reportRemnants();
     for (const [id, { manifest }] of this.#present) {
       if (present.has(id)) continue;
       this.#emit(manifest.resource, { type: 'delete', key: manifest.key });
     }
     this.#present = present;
-    this.#owners = new Map(
-      [...present].map(
-        ([
-          id,
-          {
-            manifest: { resource, key },
-          },
-        ]) => [overlayName(resource, key), id],
-      ),
-    );
     this.#reportProblems(twice);
     this.#reportOrphans();
   }
@@ -339,9 +344,31 @@ export class Directory implements Machine<readonly DirectoryInput[], DirectoryOu
     this.#problems = problems;
   }
 
-  /** Only when every file is readable: a broken one may hold the overlay's object. */
+  /** Whether an object may be there without being seen: in a broken file, or a changing one. */
+  #mayHide(): boolean {
+    const broken = [...this.#files.values()].some(({ problems }) => problems.length > 0);
+    return broken || this.#unreadable.size > 0 || this.#pending.size > 0;
+  }
+
+  /** Their addresses may still be answered for: nobody else may get them. */
+  #reportRemnants(): void {
+    if (!this.#begun) return;
+    const before = this.#remnants;
+    const lone = [...this.#overlays].filter(([name]) => !this.#owners.has(name));
+    this.#remnants = new Map(this.#mayHide() ? lone : []);
+    for (const [name, file] of this.#remnants) {
+      if (before.get(name)?.text === file.text) continue;
+      const { key, resource, overlay } = file;
+      this.#emit(resource, { type: 'remnant', key, status: overlay.status });
+    }
+    for (const [name, { resource, key }] of before) {
+      if (this.#remnants.has(name)) continue;
+      this.#emit(resource, { type: 'remnant', key, status: undefined });
+    }
+  }
+
   #reportOrphans(): void {
-    if (!this.#begun || this.#problems.size > 0 || this.#pending.size > 0) return;
+    if (!this.#begun || this.#mayHide()) return;
     for (const name of this.#overlays.keys()) {
       if (!this.#owners.has(name)) this.#queue.push({ type: 'orphan', name });
     }

@@ -36,6 +36,11 @@ export const SERVICE_L2_STATUS: Resource = {
 export type WatchEvent =
   | { readonly type: 'put'; readonly object: KubeObject }
   | { readonly type: 'delete'; readonly key: string }
+  /**
+   * Of an object that cannot be read (now) only the status is known; undefined: that is over. The
+   * object itself comes and goes by `put` and `delete`: before the one goes the other is told.
+   */
+  | { readonly type: 'remnant'; readonly key: string; readonly status: unknown }
   /** Everything that existed when the watch began (or began anew) has been delivered. */
   | { readonly type: 'synced' }
   /** Something at the source cannot be used or reached; what was delivered before stays valid. */

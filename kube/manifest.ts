@@ -144,7 +144,7 @@ function inNamespace(object: KubeObject, fallback: string | undefined): KubeObje
 }
 
 /** Kubernetes takes a null field for an absent one. Entries of lists keep their positions. */
-function withoutNulls(value: unknown): unknown {
+export function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNulls);
   if (typeof value !== 'object' || value === null) return value;
   const kept = Object.entries(value).filter(([, field]) => field !== null);

@@ -4,6 +4,9 @@
  * Objects that the programs create are files there too, with `own.` before the same name.
  */
 import type { Resource } from './kube.ts';
+import { withoutNulls } from './manifest.ts';
+import type { Validate } from './manifest.ts';
+import { keyOf } from './objects.ts';
 import type { KubeObject } from './objects.ts';
 import { readYaml, writeYaml } from './yaml.ts';
 
@@ -12,6 +15,13 @@ export interface Overlay {
   readonly status: unknown;
   /** null hides an annotation of the manifest. */
   readonly annotations: Readonly<Record<string, string | null>>;
+}
+
+/** An overlay, and whose it is. */
+export interface StatusFile {
+  readonly resource: Resource;
+  readonly key: string;
+  readonly overlay: Overlay;
 }
 
 export const NO_OVERLAY: Overlay = { status: undefined, annotations: {} };
@@ -43,17 +53,19 @@ export function readOwn(text: string): KubeObject | undefined {
     : undefined;
 }
 
-/** undefined: the text is not what `writeOverlay` writes. */
-export function readOverlay(text: string): Overlay | undefined {
+/** undefined: not what `writeOverlay` writes, or the status has not the shape of the kind's. */
+export function readOverlay(text: string, validate: Validate): StatusFile | undefined {
   const { documents, faults } = readYaml(text);
-  const value = documents[0]?.value;
-  if (faults.length > 0 || typeof value !== 'object' || value === null) return undefined;
-  const { status, metadata } = value as { status?: unknown; metadata?: unknown };
-  const annotations = (metadata as { annotations?: unknown } | undefined)?.annotations ?? {};
-  if (typeof annotations !== 'object' || (status !== undefined && typeof status !== 'object')) {
-    return undefined;
-  }
-  return { status, annotations: annotations as Overlay['annotations'] };
+  if (faults.length > 0 || documents.length === 0) return undefined;
+  const raw = documents[0]?.value;
+  const value = withoutNulls(raw);
+  // An overlay has no spec, nor what else its kind may have to have.
+  const isOurs = (path: string): boolean => /^(?:apiVersion|kind|metadata|status|$)/.test(path);
+  if (validate(value).some(({ path }) => isOurs(path))) return undefined;
+  const { apiVersion, kind, metadata, status } = value as KubeObject & { status?: unknown };
+  const { annotations = {} } = (raw as { metadata: Partial<Overlay> }).metadata;
+  const overlay = { status, annotations: annotations ?? {} };
+  return { resource: { apiVersion, kind }, key: keyOf({ metadata }), overlay };
 }
 
 export function writeOverlay(resource: Resource, key: string, overlay: Overlay): string {

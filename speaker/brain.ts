@@ -140,6 +140,8 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
       case 'delete':
         objects.delete(event.key);
         break;
+      case 'remnant':
+        return;
       case 'synced':
         this.#unsynced.delete(kind);
         break;

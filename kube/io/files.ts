@@ -129,6 +129,7 @@ export class Files implements Kube {
     for (const object of this.#directory.objects(resource)) {
       this.#deliver(watcher, { type: 'put', object });
     }
+    for (const remnant of this.#directory.remnants(resource)) this.#deliver(watcher, remnant);
     for (const { resource: _, ...problem } of this.#directory.problems(resource)) {
       this.#deliver(watcher, { type: 'problem', problem });
     }

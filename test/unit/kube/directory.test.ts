@@ -69,6 +69,8 @@ function inWords(out: DirectoryOutput): string {
       return `solved ${event.place}`;
     case 'synced':
       return 'synced';
+    case 'remnant':
+      return `remnant ${event.key} ${event.status === undefined ? 'over' : 'held'}`;
     default:
       throw new Error('unheard of');
   }
@@ -215,11 +217,41 @@ describe('status', () => {
   test('is not given up while a broken file may hold its object', () => {
     const talk = new Talk();
     talk.say(0, file('a.yaml', 'kind: ['), overlay(name, text));
-    expect(talk.say(0, { type: 'begun' })).toEqual([]);
+    expect(talk.say(0, { type: 'begun' })).toEqual(['remnant default/a held']);
+    expect(talk.directory.remnants(SERVICE)).toEqual([
+      { type: 'remnant', key: 'default/a', status: { loadBalancer: expect.anything() } },
+    ]);
     expect(talk.say(10, file('a.yaml', service('a')))).toEqual([
       'put a',
+      'remnant default/a over',
       expect.stringContaining('solved'),
     ]);
+  });
+
+  test('of an object that moves into a broken file is told before the object goes', () => {
+    const talk = begun({ 'a.yaml': service('a'), 'b.yaml': 'kind: [' });
+    talk.say(10, overlay(name, text));
+    talk.say(20, file('a.yaml', undefined));
+    expect(talk.wait(1000)).toEqual(['remnant default/a held', 'delete default/a']);
+    talk.say(1000, file('b.yaml', undefined));
+    expect(talk.wait(2000)).toEqual([
+      'remnant default/a over',
+      expect.stringContaining('solved'),
+      `orphan ${name}`,
+    ]);
+  });
+
+  test.each([
+    ['of another object', 'service.default.b.yaml', text],
+    ['in another shape', name, text.replace('ingress:', 'ingress: 5 #').replace(/^ *- .*\n/m, '')],
+    ['with annotations that are no text', name, text.replace('example.org/a: b', 'c: 5')],
+    ['of nobody', name, 'status: {}\n'],
+  ])('%s is no status', (_, file_, content) => {
+    const talk = begun({ 'a.yaml': service('a') });
+    expect(talk.say(10, overlay(file_, content))).toEqual([
+      expect.stringContaining('not a status file'),
+    ]);
+    expect(talk.directory.object(SERVICE, 'default/a')).not.toHaveProperty('status');
   });
 
   test('that cannot be read is reported, and the last good one stays', () => {

@@ -249,7 +249,7 @@ describe('a directory of manifests', () => {
     expect(watching.events.some((each) => each.type === 'delete')).toBe(false);
   });
 
-  test('a vanished directory is not made anew, and an empty one in its place not believed', async () => {
+  test('a vanished directory is not made anew, nor an empty one believed', async () => {
     writeFileSync(path('a.yaml'), writeYaml(service('a')));
     const files = open();
     const watching = new Watching(files, SERVICE);
@@ -278,5 +278,21 @@ describe('a directory of manifests', () => {
     expect([...kinds].toSorted()).toEqual(['problem', 'solved']);
     rmSync(path('a.yaml'));
     await watching.until((each) => each.type === 'delete');
+  });
+
+  test('a watch begins with the status of what cannot be read, too', async () => {
+    writeFileSync(path('a.yaml'), writeYaml(service('a')));
+    const files = open();
+    await written(files, new Watching(files, SERVICE), 'default/a');
+    files.close();
+    writeFileSync(path('a.yaml'), 'kind: [');
+    const again = open();
+    const watching = new Watching(again, SERVICE);
+    await watching.synced();
+    expect(watching.events.map((each) => each.type)).toEqual(['remnant', 'problem', 'synced']);
+    expect(watching.events[0]).toEqual({ type: 'remnant', key: 'default/a', status });
+    writeFileSync(path('a.yaml'), writeYaml(service('a')));
+    await watching.put('default/a', (each) => each.status !== undefined);
+    await watching.until((each) => each.type === 'remnant' && each.status === undefined);
   });
 });
