@@ -35,7 +35,9 @@ export class Store {
       const creationTimestamp = '2026-01-02T03:04:05Z';
       const managedFields = [{ manager: 'kubectl', fieldsV1: { 'f:spec': {} } }];
       const own = { uid: `uid-${this.#uids}`, creationTimestamp, managedFields, generation: 1 };
-      return this.write(collection, { ...object, metadata: { ...object.metadata, ...own } });
+      const empty = object.kind === 'Service' ? { status: { loadBalancer: {} } } : {};
+      const metadata = { ...object.metadata, ...own };
+      return this.write(collection, { ...object, ...empty, metadata });
     }
     const annotations = { ...before.metadata.annotations, ...object.metadata.annotations };
     const metadata = { ...before.metadata, ...object.metadata, annotations };
