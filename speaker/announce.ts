@@ -10,7 +10,7 @@
  */
 import type { Random } from '../lib/random.ts';
 import { earlier } from '../lib/time.ts';
-import type { Instant } from '../lib/time.ts';
+import type { Instant, Millis } from '../lib/time.ts';
 import { emitArp, gratuitousReply, gratuitousRequest } from '../net/arp.ts';
 import type { Ip } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
@@ -25,21 +25,29 @@ export interface Target {
   readonly mac: Mac;
 }
 
-/** Targets that became due together and stay together through the rounds. */
-interface Batch {
-  readonly keys: readonly string[];
-  readonly startedAt: Instant;
+/** How far a target is in its rounds. It waits in exactly one place: a slot, or a queue. */
+interface Schedule {
+  target: Target;
+  /** The next one to be sent. */
   round: number;
-  due: Instant;
+  /** When round 0 left. */
+  startedAt: Instant;
+  place: Set<Schedule>;
 }
+
+/**
+ * Rounds fall due in slots this wide, and those of a slot wait together: ten thousand addresses
+ * that came one by one must not mean as many timers. Refreshes have wider slots.
+ */
+const SLOT = { second: 10, later: 100, refresh: 1000 } as const;
 
 export class Announcer {
   readonly #random: Random;
-  /** Present targets by key; a key that is gone is skipped when its turn comes. */
-  readonly #targets = new Map<string, Target>();
-  #batches: Batch[] = [];
-  /** Frames due now, waiting for the pace. */
-  #queue: { key: string; round: number }[] = [];
+  readonly #schedules = new Map<string, Schedule>();
+  /** Waiting for a time, by that time. */
+  readonly #slots = new Map<Instant, Set<Schedule>>();
+  /** Due, waiting for the pace: first rounds, repeats, refreshes. A takeover goes before all. */
+  readonly #queues = [new Set<Schedule>(), new Set<Schedule>(), new Set<Schedule>()] as const;
   #budget: number = PACE.frames;
   #budgetAt: Instant = -Infinity;
 
@@ -49,67 +57,111 @@ export class Announcer {
 
   /** Makes these the targets; new or changed ones are announced from `now` on. */
   set(targets: ReadonlyMap<string, Target>, now: Instant): void {
-    const fresh: string[] = [];
-    for (const [key, target] of targets) {
-      const old = this.#targets.get(key);
-      if (old === undefined || old.mac !== target.mac) fresh.push(key);
+    for (const [key, schedule] of this.#schedules) {
+      if (targets.has(key)) continue;
+      this.#schedules.delete(key);
+      schedule.place.delete(schedule);
     }
-    for (const key of this.#targets.keys()) if (!targets.has(key)) this.#targets.delete(key);
-    for (const [key, target] of targets) this.#targets.set(key, target);
-    this.#begin(fresh, now);
+    for (const [key, target] of targets) {
+      const schedule = this.#schedules.get(key);
+      if (schedule === undefined) {
+        const fresh = { target, round: 0, startedAt: now, place: new Set<Schedule>() };
+        this.#schedules.set(key, fresh);
+        this.#wait(fresh, now);
+      } else {
+        const moved = schedule.target.mac !== target.mac;
+        schedule.target = target;
+        if (moved) this.#restart(schedule, now);
+      }
+    }
   }
 
   /** Announces everything on a link again: it came back, or the segment healed. */
   again(link: LinkIndex | 'all', now: Instant): void {
-    const keys = [...this.#targets].filter(([, t]) => link === 'all' || t.link === link);
-    this.#begin(
-      keys.map(([key]) => key),
-      now,
-    );
+    for (const schedule of this.#schedules.values()) {
+      if (link === 'all' || schedule.target.link === link) this.#restart(schedule, now);
+    }
   }
 
   /** Frames to send now, within the pace. */
   due(now: Instant): { link: LinkIndex; frame: Uint8Array }[] {
-    for (const batch of this.#batches) if (batch.due <= now) this.#release(batch, now);
-    this.#batches = this.#batches.filter((batch) => batch.keys.some((k) => this.#targets.has(k)));
+    for (const [at, slot] of this.#slots) {
+      if (at > now) continue;
+      this.#slots.delete(at);
+      for (const schedule of slot) this.#enqueue(schedule);
+    }
     if (now - this.#budgetAt >= PACE.every) {
       this.#budget = PACE.frames;
       this.#budgetAt = now;
     }
-    const frames: { link: LinkIndex; frame: Uint8Array }[] = [];
-    let taken = 0;
-    for (const { key, round } of this.#queue) {
-      if (this.#budget <= 0) break;
-      taken += 1;
-      const target = this.#targets.get(key);
-      if (target === undefined) continue;
-      for (const frame of framesOf(target, round)) frames.push({ link: target.link, frame });
-      this.#budget -= 1;
+    const due: { link: LinkIndex; frame: Uint8Array }[] = [];
+    for (const queue of this.#queues) {
+      for (const schedule of queue) {
+        const frames = framesOf(schedule.target, schedule.round);
+        if (frames.length > this.#budget) return due;
+        this.#budget -= frames.length;
+        for (const frame of frames) due.push({ link: schedule.target.link, frame });
+        this.#next(schedule, now);
+      }
     }
-    this.#queue = taken === this.#queue.length ? [] : this.#queue.slice(taken);
-    return frames;
+    return due;
   }
 
   deadline(): Instant | undefined {
-    if (this.#queue.length > 0) return this.#budgetAt + PACE.every;
-    return this.#batches.reduce<Instant | undefined>((at, b) => earlier(at, b.due), undefined);
+    if (this.#queues.some((queue) => queue.size > 0)) return this.#budgetAt + PACE.every;
+    let at: Instant | undefined;
+    for (const [due, slot] of this.#slots) {
+      if (slot.size > 0) at = earlier(at, due);
+      else this.#slots.delete(due);
+    }
+    return at;
   }
 
-  #begin(keys: readonly string[], now: Instant): void {
-    if (keys.length === 0) return;
-    const again = new Set(keys);
-    // A key runs through one schedule at a time, or refreshes would pile up with each link flap.
-    this.#batches = this.#batches.map((b) => ({ ...b, keys: b.keys.filter((k) => !again.has(k)) }));
-    this.#batches.push({ keys, startedAt: now, round: 0, due: now });
+  /** A schedule runs once at a time, or refreshes would pile up with each link flap. */
+  #restart(schedule: Schedule, now: Instant): void {
+    // Its first frame has not left yet: it keeps its turn.
+    if (schedule.round === 0) return;
+    schedule.round = 0;
+    this.#wait(schedule, now);
   }
 
-  #release(batch: Batch, now: Instant): void {
-    for (const key of batch.keys) this.#queue.push({ key, round: batch.round });
-    batch.round += 1;
-    const offset = ANNOUNCE_AT[batch.round];
-    const jitter = 1 + (this.#random() - 0.5) * 0.4;
-    batch.due = offset === undefined ? now + REFRESH_EVERY * jitter : batch.startedAt + offset;
+  #next(schedule: Schedule, now: Instant): void {
+    if (schedule.round === 0) schedule.startedAt = now;
+    schedule.round += 1;
+    const offset = ANNOUNCE_AT[schedule.round];
+    if (offset === undefined) {
+      const jitter = 1 + (this.#random() - 0.5) * 0.4;
+      this.#wait(schedule, ceil(now + REFRESH_EVERY * jitter, SLOT.refresh));
+    } else {
+      const width = schedule.round === 1 ? SLOT.second : SLOT.later;
+      this.#wait(schedule, ceil(Math.max(now, schedule.startedAt + offset), width));
+    }
   }
+
+  #wait(schedule: Schedule, due: Instant): void {
+    let slot = this.#slots.get(due);
+    if (slot === undefined) {
+      slot = new Set();
+      this.#slots.set(due, slot);
+    }
+    move(schedule, slot);
+  }
+
+  #enqueue(schedule: Schedule): void {
+    const [first, repeats, refreshes] = this.#queues;
+    if (schedule.round === 0) move(schedule, first);
+    else move(schedule, schedule.round < ANNOUNCE_AT.length ? repeats : refreshes);
+  }
+}
+
+function move(schedule: Schedule, place: Set<Schedule>): void {
+  schedule.place.delete(schedule);
+  schedule.place = place;
+  place.add(schedule);
+}
+
+function ceil(at: Instant, width: Millis): Instant {
+  return Math.ceil(at / width) * width;
 }
 
 function framesOf(target: Target, round: number): Uint8Array[] {

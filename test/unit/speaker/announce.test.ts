@@ -81,6 +81,72 @@ test('ten thousand addresses leave within the pace, each once before any twice',
   expect(first.reduce((sum, { frames }) => sum + frames, 0)).toBe(10_000);
 });
 
+const MANY = Array.from({ length: 10_000 }, (_, i) => target(`10.0.${i >> 8}.${i & 255}`));
+
+/** The last byte but one and the last of the address that an ARP frame is about. */
+function about({ frame }: { frame: Uint8Array }): string {
+  return frame.slice(28, 32).join('.');
+}
+
+test('the pace counts frames, also in rounds of two for each address', () => {
+  const announcer = new Announcer(half);
+  announcer.set(new Map(MANY.slice(0, 2000)), 0);
+  const sent = drain(announcer, 120_000);
+  expect(Math.max(...sent.map(({ frames }) => frames))).toBe(PACE.frames);
+  for (let i = 1; i < sent.length; i++) {
+    expect((sent[i]?.at ?? 0) - (sent[i - 1]?.at ?? 0)).toBeGreaterThanOrEqual(PACE.every);
+  }
+  // One, four times two, and the first refresh.
+  const total = sent.reduce((sum, { frames }) => sum + frames, 0);
+  expect(total).toBe(2000 * (1 + 4 * 2 + 2));
+});
+
+describe('what waits for the pace', () => {
+  test('a takeover goes before repeats, repeats go before refreshes', () => {
+    const announcer = new Announcer(half);
+    announcer.set(new Map(MANY), 0);
+    drain(announcer, 99_000);
+    const young = target('192.0.2.1');
+    announcer.set(new Map([...MANY, young]), 100_700);
+    expect(announcer.due(100_700).slice(0, 1).map(about)).toEqual(['192.0.2.1']);
+    // The refreshes come from 101 s on; the repeat of the young one falls due among them.
+    drain(announcer, 101_750);
+    announcer.set(new Map([...MANY, young, target('192.0.2.2')]), 101_795);
+    expect(announcer.due(101_795).slice(0, 1).map(about)).toEqual(['192.0.2.2']);
+    expect(announcer.due(101_805).slice(0, 3).map(about)).toEqual([
+      '192.0.2.1',
+      '192.0.2.1',
+      expect.stringMatching(/^10\./),
+    ]);
+  });
+
+  test('an address keeps its turn, however often everything is announced again', () => {
+    const announcer = new Announcer(half);
+    announcer.set(new Map(MANY), 0);
+    const seen = new Set<string>();
+    for (let at = 0; at < 1000; at += PACE.every) {
+      announcer.again('all', at);
+      for (const each of announcer.due(at)) seen.add(about(each));
+    }
+    expect(seen.size).toBe(10_000);
+  });
+});
+
+test('ten thousand addresses that come one by one share their timers', () => {
+  const announcer = new Announcer(half);
+  const targets = new Map<string, Target>();
+  for (const [n, [key, each]] of MANY.slice(0, 2000).entries()) {
+    targets.set(key, each);
+    announcer.set(targets, 5 * n);
+    announcer.due(5 * n);
+  }
+  // By now the third rounds are over; what is left of the first minute is the fourths and fifths.
+  drain(announcer, 12_000);
+  const wakes = drain(announcer, 60_000);
+  expect(wakes.reduce((sum, { frames }) => sum + frames, 0)).toBeGreaterThan(3000);
+  expect(wakes.length).toBeLessThan(200);
+});
+
 test('an address that is let go is not announced any more', () => {
   const announcer = new Announcer(half);
   announcer.set(new Map([target('192.0.2.240'), target('192.0.2.241')]), 0);
