@@ -6,9 +6,11 @@
  */
 import { readFileSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
+import { dirname, resolve } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
+import { readYaml } from '../yaml.ts';
 import type { Access, Credentials } from './credentials.ts';
 import type { Tls } from './http.ts';
 
@@ -16,14 +18,15 @@ import type { Tls } from './http.ts';
 export function kubeconfigCredentials(file: string): Result<Credentials, string> {
   const loaded = load(file);
   if (!loaded.ok) return loaded;
-  let config = loaded.value;
+  let current = loaded.value;
+  const { config } = current;
   const context = config.getContextObject(config.getCurrentContext());
   return ok({
     server: config.getCurrentCluster()?.server ?? '',
     namespace: context?.namespace,
     async access() {
       try {
-        return ok(await accessOf(config));
+        return ok(await accessOf(current));
       } catch (error) {
         const { message } = error as Error;
         return err(`the kubeconfig "${file}" gives no credentials: ${oneLine(message)}`);
@@ -32,15 +35,22 @@ export function kubeconfigCredentials(file: string): Result<Credentials, string>
     refresh() {
       // A new object: the old one remembers tokens. What cannot be read now may be mended later.
       const again = load(file);
-      if (again.ok) config = again.value;
+      if (again.ok) current = again.value;
     },
   });
 }
 
-function load(file: string): Result<KubeConfig, string> {
+interface Loaded {
+  readonly config: KubeConfig;
+  /** Of the current user; client-node passes over it. */
+  readonly tokenFile: string | undefined;
+}
+
+function load(file: string): Result<Loaded, string> {
   const config = new KubeConfig();
+  let text: string;
   try {
-    readFileSync(file);
+    text = readFileSync(file, 'utf8');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     return err(`cannot read --kubeconfig "${file}" (${code}): give a file that exists`);
@@ -57,18 +67,26 @@ function load(file: string): Result<KubeConfig, string> {
   if (cluster.proxyUrl !== undefined) {
     return err(`--kubeconfig "${file}" names a proxy, which is not supported: remove proxy-url`);
   }
-  return ok(config);
+  return ok({ config, tokenFile: tokenFileOf(text, config.getCurrentUser()?.name, dirname(file)) });
 }
 
-async function accessOf(config: KubeConfig): Promise<Access> {
+function tokenFileOf(text: string, name: string | undefined, folder: string): string | undefined {
+  const { users = [] } = readYaml(text).documents[0]?.value as {
+    users?: readonly { readonly name?: string; readonly user?: { readonly tokenFile?: string } }[];
+  };
+  const tokenFile = users.find((user) => user.name === name)?.user?.tokenFile;
+  return tokenFile === undefined ? undefined : resolve(folder, tokenFile);
+}
+
+async function accessOf({ config, tokenFile }: Loaded): Promise<Access> {
   const options: RequestOptions = {};
   await config.applyToHTTPSOptions(options);
   const headers = (options.headers ?? {}) as Record<string, string | undefined>;
-  const basic = options.auth ?? undefined;
-  const authorization =
-    basic === undefined
-      ? headers['Authorization']
-      : `Basic ${Buffer.from(basic).toString('base64')}`;
+  let authorization = headers['Authorization'];
+  if (typeof options.auth === 'string') {
+    authorization = `Basic ${Buffer.from(options.auth).toString('base64')}`;
+  }
+  if (tokenFile !== undefined) authorization = `Bearer ${readFileSync(tokenFile, 'utf8')}`;
   const { ca, cert, key, passphrase, servername } = options as Record<string, unknown>;
   const given = { ca, cert, key, passphrase, servername };
   const texts = Object.entries(given).flatMap(([name, value]) => {

@@ -5,6 +5,7 @@
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { keyOf } from '../../kube/objects.ts';
 import type { KubeObject } from '../../kube/objects.ts';
@@ -45,6 +46,7 @@ export class ApiServer {
   readonly requests: Seen[] = [];
   /** The only bearer token that is taken; undefined: anybody. */
   token: string | undefined;
+  readonly #tls: { readonly cert: string; readonly key: string } | undefined;
   #server: Server | undefined;
   #port = 0;
   #streams: Stream[] = [];
@@ -54,13 +56,25 @@ export class ApiServer {
   #closing: (() => void)[] = [];
   #pages = new Map<string, readonly KubeObject[]>();
 
+  /** PEM; undefined: without TLS. */
+  constructor(tls?: { readonly cert: string; readonly key: string }) {
+    this.#tls = tls;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `${this.#tls === undefined ? 'http' : 'https'}://127.0.0.1:${this.#port}`;
   }
 
   /** On the same port each time. */
   async start(): Promise<this> {
-    const server = createServer((request, response) => void this.#serve(request, response));
+    const serve = (request: IncomingMessage, response: ServerResponse): void =>
+      void this.#serve(request, response);
+    const tls = this.#tls;
+    const server = tls === undefined ? createServer(serve) : createTlsServer(tls, serve);
     this.#server = server;
     // A real one is there for months; a client's idle connections are its own affair.
     server.keepAliveTimeout = 60_000;

@@ -66,7 +66,8 @@ export class Store {
   }
 
   since(collection: string, revision: number): readonly Change[] {
-    return this.#log.filter((each) => each.collection === collection && each.revision > revision);
+    const news = this.#log.slice(this.#log.findLastIndex((each) => each.revision <= revision) + 1);
+    return news.filter((each) => each.collection === collection);
   }
 
   compact(): void {
