@@ -246,7 +246,7 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
     if (all.size === 0) {
       this.#note('warn', 'NodeAlone', 'there are no Node objects: acting as the only node');
     } else if (!told.member) {
-      const msg = `no Node object with an InternalIP is named ${this.#self}: add one, or set --node`;
+      const msg = `no Node with an InternalIP is named ${this.#self}: add one, or set --node`;
       this.#note('warn', 'NodeUnknown', msg, { node: this.#self });
     }
     for (const name of all.keys()) {

@@ -12,7 +12,7 @@ function beat(boot: string, number: number): Beat {
   return { sender: PEER, boot, number, ready: true, leaving: false, asks: false, acks: [] };
 }
 
-test('recordings of two earlier lives, played in turn, block a claim for half a minute at most', () => {
+test('recordings of two earlier lives, played in turn, block a claim for half a minute', () => {
   const membership = new Membership(SELF, BOOT, PROFILES.default, 'keep');
   membership.setPeers([PEER]);
   const blocked: number[] = [];
