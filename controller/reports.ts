@@ -44,21 +44,27 @@ interface Entry {
 
 export class Reports {
   readonly #seed: string;
-  readonly #since: Instant;
+  #since: Instant | undefined;
   readonly #entries = new Map<string, Entry>();
   readonly #challenges = new Map<string, string>();
   #challenged = 0;
-  #heardAt: Instant;
+  #heardAt: Instant = -Infinity;
   /** By key of a Service: since when some address of it has no voice. */
   readonly #lacking = new Map<string, Instant>();
   /** When patience ends for something. */
   readonly #wakes = new Set<Instant>();
 
-  /** `seed`: random, for challenges. `since`: from when on reports can come. */
-  constructor(seed: string, since: Instant) {
+  /** `seed`: random, for challenges. */
+  constructor(seed: string) {
     this.#seed = seed;
-    this.#since = since;
-    this.#heardAt = since;
+  }
+
+  /** From now on reports can come; before that, their absence says nothing. */
+  begin(now: Instant): void {
+    if (this.#since !== undefined) return;
+    this.#since = now;
+    this.#heardAt = now;
+    this.#wakes.add(now + SILENCE);
   }
 
   /** Whether a report whose tag fits may be taken. Within a boot numbers grow. */
@@ -76,6 +82,7 @@ export class Reports {
 
   /** Of an admitted report; whether it says anything that was not known. */
   take(report: SpeakerReport, now: Instant): boolean {
+    this.begin(now);
     const { node } = report;
     const before = this.#entries.get(node);
     const voices = new Map<string, { voice: Voice; since: Instant }>();
@@ -117,6 +124,7 @@ export class Reports {
 
   /** undefined: nothing can be said yet; what is shown stays. */
   announcement(key: string, ips: readonly string[], now: Instant): Announcement | undefined {
+    if (this.#since === undefined) return undefined;
     const voices = new Map(ips.map((ip) => [ip, this.#voicesOf(ip, now)]));
     const silent = ips.filter((ip) => voices.get(ip)?.length === 0);
     if (silent.length === 0) {
@@ -183,7 +191,8 @@ export class Reports {
     if (common !== undefined) return common;
     const missing = this.#missing();
     if (missing.length > 0) {
-      if (now - this.#since < SILENCE) return this.#later(this.#since + SILENCE);
+      const all = (this.#since ?? now) + SILENCE;
+      if (now < all) return this.#later(all);
       const message = `no report from ${missing.join(', ')} for 30 s, which may answer: ${ADVICE}`;
       return { status: 'Unknown', reason: 'ReportMissing', message };
     }

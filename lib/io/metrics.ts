@@ -1,9 +1,9 @@
 /**
  * The one door to prom-client, and the small HTTP server that every program has: `/metrics`,
- * `/healthz` (the process runs) and `/readyz` (it does its work).
+ * `/healthz` (the process runs) and `/readyz` (it does its work), and what a program adds.
  */
 import { createServer } from 'node:http';
-import type { Server } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import { err, ok } from '../result.ts';
 import type { Result } from '../result.ts';
@@ -21,15 +21,21 @@ export function newRegistry(): Registry {
   return registry;
 }
 
+/** By method and path, such as `GET /report`. */
+export type Routes = Readonly<Record<string, RequestListener>>;
+
 /** Serves until `close`. Port 0 takes a free one. Errors say which port and what to do. */
 export function serve(
   registry: Registry,
   health: Health,
   host: string,
   port: number,
+  routes: Routes = {},
 ): Promise<Result<Server, string>> {
   const server = createServer((request, response) => {
     const path = (request.url ?? '/').split('?')[0];
+    const own = `${request.method} ${path}`;
+    if (Object.hasOwn(routes, own)) return routes[own]?.(request, response);
     const reply = (status: number, text: string, type = 'text/plain; charset=utf-8'): void => {
       response.writeHead(status, { 'content-type': type }).end(text);
     };

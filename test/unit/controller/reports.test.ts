@@ -17,7 +17,8 @@ let numbers: Map<string, number>;
 let ips: readonly string[];
 
 beforeEach(() => {
-  [reports, now, ips] = [new Reports('seed', 0), 0, [VIP]];
+  [reports, now, ips] = [new Reports('seed'), 0, [VIP]];
+  reports.begin(now);
   numbers = new Map();
 });
 
@@ -81,7 +82,7 @@ describe('admission', () => {
     const steps = fc.array(fc.tuple(fc.nat(2), fc.nat(20), fc.nat(40_000)), { maxLength: 60 });
     fc.assert(
       fc.property(steps, (list) => {
-        [reports, now] = [new Reports('seed', 0), 0];
+        [reports, now] = [new Reports('seed'), 0];
         sent.length = 0;
         for (const [boot, replayed, ms] of list) {
           now += ms;
@@ -101,7 +102,7 @@ describe('admission', () => {
   });
 
   test('another controller, another challenge', () => {
-    const other = new Reports('another seed', 0);
+    const other = new Reports('another seed');
     const report = reportOf('node1', {});
     expect(other.admit(report)).not.toEqual(reports.admit(report));
   });
@@ -324,6 +325,15 @@ describe('silence', () => {
     expect(settled()).toBe('Unknown NoReports ');
   });
 
+  test('before reports can come, their absence says nothing', () => {
+    reports = new Reports('seed');
+    pass(2 * SILENCE);
+    expect([settled(), reports.deadline()]).toEqual(['unchanged', undefined]);
+    reports.begin(now);
+    pass(SILENCE);
+    expect(settled()).toBe('Unknown NoReports ');
+  });
+
   test('after a start a node that others hear may still report', () => {
     hear('node1');
     expect(settled()).toBe('unchanged');
@@ -335,6 +345,8 @@ describe('silence', () => {
 test('nothing to wait for: no deadline but that of silence', () => {
   allHear('node2');
   settled();
-  pass(1);
-  expect(reports.deadline()).toBe(SILENCE);
+  pass(SILENCE - PATIENCE - 1);
+  allHear('node2');
+  pass(PATIENCE + 1);
+  expect(reports.deadline()).toBe(2 * SILENCE - 1);
 });

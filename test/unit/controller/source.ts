@@ -174,7 +174,8 @@ export class Source {
   }
 
   #started(): Controller {
-    this.reports = this.#hasReports ? new Reports(`seed ${this.now}`, this.now) : undefined;
+    this.reports = this.#hasReports ? new Reports(`seed ${this.now}`) : undefined;
+    this.reports?.begin(this.now);
     return new Controller((now) => `T${now}`, undefined, this.reports);
   }
 
