@@ -2,7 +2,7 @@
  * The speaker's metrics. Names and labels that MetalLB has are kept; the data plane's counters
  * are read from shared memory at each scrape, through the reflex thread.
  */
-import { Gauge, newRegistry } from '../../lib/io/metrics.ts';
+import { Counter, Gauge, newRegistry } from '../../lib/io/metrics.ts';
 import type { Registry } from '../../lib/io/metrics.ts';
 import type { Brain } from '../brain.ts';
 import type { Phase, ReflexState } from '../reflexport.ts';
@@ -58,40 +58,74 @@ export function speakerMetrics(
       }
     },
   });
-  counterGauges(registry, count);
+  showCounters(registry, count);
   return { registry, follow: (next) => (state = next) };
 }
 
-/** Counters kept elsewhere, shown as they are; a restart of the speaker starts them anew. */
-function counterGauges(
-  registry: Registry,
-  count: () => Promise<ReadonlyMap<string, bigint>>,
-): void {
-  const answered = new Gauge({
-    name: 'arpeggio_plane_answered_total',
-    help: 'ARP requests and Neighbor Solicitations answered, by address',
-    labelNames: ['ip'],
-    registers: [registry],
-  });
-  const faults = new Gauge({
-    name: 'arpeggio_speaker_beats_dropped_total',
-    help: 'Heartbeats not taken or not sent, by reason',
-    labelNames: ['reason'],
-    registers: [registry],
-  });
-  new Gauge({
+/** Beats that went the way they should; every other outcome is a drop. */
+const TAKEN: ReadonlySet<string> = new Set(['sent', 'counted', 'handshake']);
+
+interface Counters {
+  readonly name: string;
+  readonly help: string;
+  readonly label: string;
+  /** What the key of a counter says for this label; undefined: it belongs elsewhere. */
+  readonly read: (word: string, rest: string) => string | undefined;
+}
+
+/** Keys are a verdict alone, `answered ADDRESS`, or `beat OUTCOME`. */
+const COUNTERS: readonly Counters[] = [
+  {
     name: 'arpeggio_plane_frames_total',
     help: 'ARP and Neighbor Discovery frames seen, by verdict',
-    labelNames: ['verdict'],
-    registers: [registry],
-    async collect() {
-      answered.reset();
-      for (const [key, value] of await count()) {
-        const [word = '', rest = ''] = key.split(' ');
-        if (rest === '') this.set({ verdict: word }, Number(value));
-        else if (word === 'answered') answered.set({ ip: rest }, Number(value));
-        else faults.set({ reason: rest }, Number(value));
-      }
-    },
-  });
+    label: 'verdict',
+    read: (word, rest) => (rest === '' ? word : undefined),
+  },
+  {
+    name: 'arpeggio_plane_answered_total',
+    help: 'ARP requests and Neighbor Solicitations answered, by address',
+    label: 'ip',
+    read: (word, rest) => (rest !== '' && word === 'answered' ? rest : undefined),
+  },
+  {
+    name: 'arpeggio_speaker_beats_total',
+    help: 'Heartbeats sent, counted, and answered because they come from a new peer (handshake)',
+    label: 'outcome',
+    read: (word, rest) => (word === 'beat' && TAKEN.has(rest) ? rest : undefined),
+  },
+  {
+    name: 'arpeggio_speaker_beats_dropped_total',
+    help: 'Heartbeats not taken or not sent, by reason',
+    label: 'reason',
+    read: (word, rest) => (word === 'beat' && !TAKEN.has(rest) ? rest : undefined),
+  },
+];
+
+/**
+ * Counters kept elsewhere, shown as they are; a restart of the speaker starts them anew. Each one
+ * collects for itself: a registry renders one metric without waiting for the others.
+ */
+function showCounters(registry: Registry, count: () => Promise<ReadonlyMap<string, bigint>>): void {
+  let counting: Promise<ReadonlyMap<string, bigint>> | undefined;
+  const counted = (): Promise<ReadonlyMap<string, bigint>> => {
+    counting ??= count().finally(() => (counting = undefined));
+    return counting;
+  };
+  for (const { name, help, label, read } of COUNTERS) {
+    new Counter({
+      name,
+      help,
+      labelNames: [label],
+      registers: [registry],
+      async collect() {
+        const all = await counted();
+        this.reset();
+        for (const [key, value] of all) {
+          const [word = '', rest = ''] = key.split(' ');
+          const of = read(word, rest);
+          if (of !== undefined) this.inc({ [label]: of }, Number(value));
+        }
+      },
+    });
+  }
 }

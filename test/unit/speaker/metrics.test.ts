@@ -1,0 +1,58 @@
+/** What a scrape of the speaker shows, above all that it shows the present. */
+import { beforeEach, expect, test } from '@jest/globals';
+import { Brain } from '../../../speaker/brain.ts';
+import { speakerMetrics } from '../../../speaker/io/metrics.ts';
+import type { SpeakerMetrics } from '../../../speaker/io/metrics.ts';
+
+let counters: Map<string, bigint>;
+let asked: number;
+let metrics: SpeakerMetrics;
+
+beforeEach(() => {
+  asked = 0;
+  counters = new Map([
+    ['answered', 7n],
+    ['answered 192.0.2.240', 7n],
+    ['beat unsendable', 2n],
+    ['beat counted', 40n],
+  ]);
+  // Answers later, as the reflex thread does.
+  const count = (): Promise<ReadonlyMap<string, bigint>> => {
+    asked += 1;
+    return new Promise((done) => setImmediate(() => done(new Map(counters))));
+  };
+  metrics = speakerMetrics('node1', new Brain('node1', false), count);
+});
+
+/** Lines of our counters, without help and type. */
+async function scrape(): Promise<string[]> {
+  const text = await metrics.registry.metrics();
+  const ours = /^arpeggio_(plane|speaker_beats)\S+ \d+$/;
+  return text.split('\n').filter((line) => ours.test(line));
+}
+
+test('every counter is of this scrape, and the reflex is asked once', async () => {
+  expect(await scrape()).toEqual([
+    'arpeggio_plane_frames_total{verdict="answered"} 7',
+    'arpeggio_plane_answered_total{ip="192.0.2.240"} 7',
+    'arpeggio_speaker_beats_total{outcome="counted"} 40',
+    'arpeggio_speaker_beats_dropped_total{reason="unsendable"} 2',
+  ]);
+  expect(asked).toBe(1);
+  counters = new Map([
+    ['answered', 9n],
+    ['answered 192.0.2.241', 2n],
+    ['beat unsendable', 3n],
+  ]);
+  expect(await scrape()).toEqual([
+    'arpeggio_plane_frames_total{verdict="answered"} 9',
+    'arpeggio_plane_answered_total{ip="192.0.2.241"} 2',
+    'arpeggio_speaker_beats_dropped_total{reason="unsendable"} 3',
+  ]);
+  expect(asked).toBe(2);
+});
+
+test('what only grows is a counter', async () => {
+  const text = await metrics.registry.metrics();
+  expect(text).toContain('# TYPE arpeggio_speaker_beats_dropped_total counter\n');
+});
