@@ -120,6 +120,8 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
   #usage: readonly Usage[] | undefined;
   #underWay = 0;
   #isBlocked = false;
+  /** Somebody waits for an address to be given back: then an echo is news, too. */
+  #isWaitedFor = false;
   #writes = { done: 0, failed: 0 };
 
   /**
@@ -228,7 +230,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     // Newer than what the write was based on: either its result, or it will be a conflict.
     if (last?.state !== 'under way') entry.last = undefined;
     this.#retries.delete(key);
-    return last === undefined || !isEcho(before, service, last.promised);
+    return last === undefined || this.#isWaitedFor || !isEcho(before, service, last.promised);
   }
 
   #drop(key: string): void {
@@ -281,6 +283,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
       incomplete: [...this.#troubles.values()].some((kinds) => kinds.has(IP_ADDRESS_POOL.kind)),
     });
     this.#decisions = decisions;
+    this.#isWaitedFor = [...decisions.values()].some(isWaiting);
     this.#isBlocked = false;
     this.#usage = undefined;
     const wall = this.#wall(now);
@@ -383,6 +386,10 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
 }
 
 const REASONS = { allocated: 'Allocated', untouched: 'Untouched' } as const;
+
+function isWaiting(decision: Decision): boolean {
+  return decision.kind === 'denied' && decision.reason === 'AddressBeingReleased';
+}
 
 function versionOf(service: Service): string {
   return service.metadata.resourceVersion ?? '';

@@ -159,3 +159,22 @@ test('in the end everything heals and falls silent', () => {
     { numRuns: 300 },
   );
 });
+
+test('who waits for an address hears when it stays with another after all', () => {
+  const source = new Source();
+  source.pool('p', ['192.0.2.0-192.0.2.2']);
+  source.synced();
+  source.service('a');
+  source.remove(IP_ADDRESS_POOL, 'metallb-system/p');
+  source.pool('q', ['192.0.2.0/32']);
+  source.deliver();
+  // The address moves to another pool, and the write that says so fails at first.
+  source.pool('p', ['192.0.2.0/32']);
+  source.remove(IP_ADDRESS_POOL, 'metallb-system/q');
+  source.write();
+  source.deliver();
+  source.write({ kind: 'unavailable', message: 'not now' });
+  source.service('c');
+  source.rest();
+  expect([source.ips('a'), source.reason('c')]).toEqual(['192.0.2.0', 'NoAddressLeft']);
+});
