@@ -142,7 +142,7 @@ function parseMessage(
 ): RouteEvent | undefined {
   if (type === RTM_NEWLINK || type === RTM_DELLINK) return parseLink(type, body);
   if (type === RTM_NEWADDR || type === RTM_DELADDR) return parseAddress(type, body);
-  if (type === NLMSG_DONE) return { kind: 'done', sequence };
+  if (type === NLMSG_DONE) return parseDone(sequence, body);
   if (type === NLMSG_ERROR) return parseAcknowledgement(flags, sequence, body);
   return undefined;
 }
@@ -191,6 +191,13 @@ function parseAddress(type: number, body: Uint8Array): RouteEvent | undefined {
   const usable = (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) === 0;
   const kind = type === RTM_NEWADDR && usable ? 'address' : 'address-gone';
   return { kind, index: words.getUint32(4, true), ip: ipFromBytes(bytes) };
+}
+
+/** A dump that failed under way ends with its error, which is then as good as a refusal. */
+function parseDone(sequence: number, body: Uint8Array): RouteEvent {
+  const error = body.length < 4 ? 0 : view(body).getInt32(0, true);
+  if (error >= 0) return { kind: 'done', sequence };
+  return { kind: 'acknowledged', sequence, errno: -error, text: '' };
 }
 
 /** struct nlmsgerr: error s32, the request's header, and with NLM_F_ACK_TLVS attributes */

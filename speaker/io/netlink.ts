@@ -6,34 +6,23 @@
  * addresses, no carrier and no master, and is late by the polling interval.
  */
 import { getSystemErrorName } from 'node:util';
+import { drive } from '../../lib/drive.ts';
+import type { Driver } from '../../lib/drive.ts';
+import { Alarm, monotonic } from '../../lib/io/clock.ts';
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import type { AbortSignalLike } from '../../lib/signal.ts';
-import type { Link, LinkIndex } from '../links.ts';
-import { LinkTable } from '../linktable.ts';
+import { LinkWatch } from '../linkwatch.ts';
+import type { LinkEvent, LinkWatchInput } from '../linkwatch.ts';
 import { explainPlane } from '../planeerror.ts';
-import {
-  NETLINK_ROUTE,
-  WATCHED_GROUPS,
-  dumpAddresses,
-  dumpLinks,
-  parseRoute,
-} from '../rtnetlink.ts';
+import { NETLINK_ROUTE, WATCHED_GROUPS, parseRoute } from '../rtnetlink.ts';
 import { loadNative } from './native.ts';
 import type { Native } from './native.ts';
 
-export type LinkEvent =
-  | { readonly kind: 'put'; readonly link: Link }
-  | { readonly kind: 'delete'; readonly index: LinkIndex }
-  /** The first dump has been told: from now on only changes follow. */
-  | { readonly kind: 'synced' };
+export type { LinkEvent } from '../linkwatch.ts';
 
 /** The kernel cuts dumps at 32 KiB. */
 const DATAGRAM_BYTES = 65536;
-
-/** Dumps go one after the other; the sequence number tells which one ended. */
-const LINKS = 1;
-const ADDRESSES = 2;
 
 /** Tells all links, then changes, until the signal; works on the calling thread's event loop. */
 export function watchLinks(
@@ -45,44 +34,26 @@ export function watchLinks(
   const native = loaded.value;
   const fd = native.netlink(NETLINK_ROUTE, WATCHED_GROUPS);
   if (fd < 0) return err(explainPlane('netlink', getSystemErrorName(fd)));
-  const table = new LinkTable();
   const buffer = new Uint8Array(DATAGRAM_BYTES);
-  let synced = false;
-  let dumping = false;
-  let interrupted = false;
-
-  const tell = (): void => {
-    const { put, remove } = table.changes();
-    for (const index of remove) sink({ kind: 'delete', index: Number(index) });
-    for (const link of put.values()) sink({ kind: 'put', link });
-    if (!synced) sink({ kind: 'synced' });
-    synced = true;
-  };
-  const dump = (): void => {
-    dumping = true;
-    interrupted = false;
-    table.clear();
-    native.send(fd, dumpLinks(LINKS));
-  };
+  let stopped = false;
+  const alarm = new Alarm(() => driver.wake());
+  const driver: Driver<LinkWatchInput> = drive(new LinkWatch(), {
+    now: monotonic,
+    wakeAt: (at) => alarm.set(stopped ? undefined : at),
+    act: (output) => {
+      if (output.kind !== 'request') return sink(output);
+      if (native.send(fd, output.message) >= 0) return undefined;
+      // Not from within the driver: the machine must not be entered twice.
+      return queueMicrotask(() => stopped || driver.put({ kind: 'unsent' }));
+    },
+  });
   const readable = (): void => {
     const length = native.receive(fd, buffer);
-    // ENOBUFS: messages were lost; a message cut short lost its tail. Ask for everything again.
-    if (length < 0 || length > buffer.length) {
-      if (length < 0 && getSystemErrorName(length) !== 'ENOBUFS') return;
-      // A dump that runs has to end first, or the new one is refused with EBUSY.
-      if (dumping) interrupted = true;
-      else dump();
-      return;
+    if (length >= 0 && length <= buffer.length) {
+      driver.put({ kind: 'datagram', bytes: buffer.subarray(0, length) });
+    } else if (length >= 0 || getSystemErrorName(length) === 'ENOBUFS') {
+      driver.put({ kind: 'lost' });
     }
-    for (const event of parseRoute(buffer.subarray(0, length))) {
-      table.handle(event);
-      if (event.kind === 'interrupted') interrupted = true;
-      if (event.kind !== 'done') continue;
-      if (event.sequence === LINKS) native.send(fd, dumpAddresses(ADDRESSES));
-      else if (interrupted) dump();
-      else dumping = false;
-    }
-    if (!dumping) tell();
   };
   const watcher = native.watch(fd, readable);
   if (typeof watcher === 'number') {
@@ -90,6 +61,8 @@ export function watchLinks(
     return err(explainPlane('netlink', getSystemErrorName(watcher)));
   }
   const stop = (): void => {
+    stopped = true;
+    alarm.set(undefined);
     native.unwatch(watcher);
     native.close(fd);
   };
@@ -98,7 +71,7 @@ export function watchLinks(
     return ok(undefined);
   }
   signal.addEventListener('abort', once(stop));
-  dump();
+  driver.wake();
   return ok(undefined);
 }
 
