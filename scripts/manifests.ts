@@ -4,7 +4,7 @@
  * in which order, says kustomization.yaml: this is the part of kustomize that we use, so that
  * nobody has to have it.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { readYaml } from '../kube/yaml.ts';
 
@@ -19,6 +19,13 @@ function resources(folder: string): string[] {
   const { resources: named } = readYaml(text).documents.map(({ value }) => value)[0] as {
     readonly resources: readonly string[];
   };
+  const known = new Set(['kustomization.yaml', ...named]);
+  const forgotten = readdirSync(folder).find((name) => !known.has(name));
+  if (forgotten !== undefined) {
+    const path = relative(ROOT, join(folder, forgotten));
+    process.stderr.write(`${path} is not listed in the kustomization.yaml beside it\n`);
+    process.exit(1);
+  }
   return named.flatMap((name) => {
     const path = join(folder, name);
     return name.endsWith('.yaml') ? [path] : resources(path);

@@ -13,6 +13,7 @@ const STEPS: readonly Step[] = [
   check('lint', BIN('oxlint'), '--deny-warnings'),
   check('format', BIN('prettier'), '--check', '--log-level=warn', '.'),
   check('crds', process.execPath, 'scripts/crds.ts', '--check'),
+  check('manifests', process.execPath, 'scripts/manifests.ts', '--check'),
   check('bytecode', process.execPath, 'scripts/bytecode.ts', '--check'),
   tests('tidy', false, '-i', suite('tidy')),
   tests('unit', false, '--maxWorkers=1', suite('unit')),

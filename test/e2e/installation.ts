@@ -5,7 +5,7 @@
  * the programs, mounts the Secret, and says that the controller's pod runs and where.
  */
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { LabFailure } from '../../lab/failure.ts';
 import { KubeLab } from '../../lab/kube/kubelab.ts';
 import type { Namespace } from '../../lab/namespace.ts';
@@ -83,7 +83,7 @@ export class Installation {
   async startSpeakers(nodes: readonly Host[] = this.nodes): Promise<void> {
     await this.#mountSecret();
     const start = async ({ name, namespace, ip4 }: Host): Promise<void> => {
-      const args = [`--node=${name}`, `--host=${ip4}`, `--secret-file=${this.#secretFile}`];
+      const args = [`--node=${name}`, `--host=${ip4}`];
       const program = await this.#start('speaker', namespace, args, name);
       await ready(program, namespace, ip4);
     };
@@ -166,7 +166,8 @@ export class Installation {
     const flags = [`--kubeconfig=${config}`, `--port=${PORT}`, ...args];
     const argv = [process.execPath, join(ROOT, account, 'main.ts'), ...flags];
     const { lab, logs: directory } = this.kube;
-    const program = Program.start(lab, { name, argv, namespace, directory });
+    const env = { METALLB_ML_SECRET_KEY_PATH: dirname(this.#secretFile) };
+    const program = Program.start(lab, { name, argv, namespace, directory, env });
     this.#programs.set(name, program);
     return program;
   }
