@@ -6,4 +6,12 @@ import { SOURCE_FLAGS } from '../config/source.ts';
 export const CONTROLLER_FLAGS = {
   ...SOURCE_FLAGS,
   ...SERVER_FLAGS,
+  'secret-file': {
+    kind: 'text',
+    default: '',
+    hint: 'FILE',
+    help:
+      'secret of the speakers, to take their reports ' +
+      '(default METALLB_ML_SECRET_KEY_PATH/secretkey)',
+  },
 } as const satisfies FlagSpec;

@@ -27,6 +27,8 @@ export interface ClusterOptions {
   /** Everything the run writes: manifests, logs, the secret. */
   readonly directory: string;
   readonly keep: boolean;
+  /** The controller has a cable, and speakers report to it. */
+  readonly reports?: boolean;
 }
 
 export class Cluster {
@@ -36,6 +38,8 @@ export class Cluster {
   readonly secretFile: string;
   readonly #lab: Lab;
   readonly #keep: boolean;
+  /** Of the controller on the segment; undefined: it has no cable. */
+  readonly #controllerIp: string | undefined;
   readonly #programs = new Map<string, Program>();
 
   constructor(lab: Lab, options: ClusterOptions) {
@@ -49,10 +53,17 @@ export class Cluster {
     // The key that authenticates heartbeats; whoever reads it can take over addresses.
     writeFileSync(this.secretFile, randomBytes(32).toString('hex'), { mode: 0o600 });
     this.segment = new Segment(lab);
+    this.#controllerIp = options.reports === true ? this.segment.connectControl().ip4 : undefined;
   }
 
   async startController(): Promise<void> {
-    const flags = { manifests: this.manifests, port: CONTROLLER_PORT, host: LOOPBACK };
+    const reports = this.#controllerIp !== undefined;
+    const flags = {
+      manifests: this.manifests,
+      port: CONTROLLER_PORT,
+      host: reports ? '0.0.0.0' : LOOPBACK,
+      ...(reports ? { 'secret-file': this.secretFile } : {}),
+    };
     const { control } = this.segment;
     const controller = this.#start('controller', control, 'controller/main.ts', asArgs(flags));
     await ready(controller, control, CONTROLLER_PORT);
@@ -70,6 +81,7 @@ export class Cluster {
   }
 
   async startSpeakers(nodes: readonly Host[] = this.segment.nodes): Promise<void> {
+    const url = `http://${this.#controllerIp}:${CONTROLLER_PORT}`;
     const start = ({ name, namespace }: Host): Program => {
       const flags = {
         manifests: this.manifests,
@@ -78,6 +90,7 @@ export class Cluster {
         forward: 'nftables',
         port: SPEAKER_PORT,
         host: LOOPBACK,
+        ...(this.#controllerIp === undefined ? {} : { controller: url }),
       };
       return this.#start(`speaker-${name}`, namespace, 'speaker/main.ts', asArgs(flags));
     };

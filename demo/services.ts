@@ -45,6 +45,11 @@ export class Services {
     return rows.length === names.length ? rows : undefined;
   }
 
+  /** The Service as it is now. */
+  service(name: string): Service | undefined {
+    return this.#services.get(name);
+  }
+
   close(): void {
     this.#ended.abort();
     this.#files.close();

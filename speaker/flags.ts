@@ -21,6 +21,11 @@ export const SPEAKER_FLAGS = {
     hint: 'FILE',
     help: 'secret that all speakers share (default METALLB_ML_SECRET_KEY_PATH/secretkey)',
   },
+  controller: {
+    kind: 'list',
+    hint: 'URL',
+    help: 'where to report, such as http://192.0.2.10:7472; in a cluster its pods are found',
+  },
   profile: {
     kind: 'choice',
     default: 'default',

@@ -11,6 +11,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Kube } from '../../kube/kube.ts';
 import type { KubeObject } from '../../kube/objects.ts';
 import type { Log } from '../../lib/io/log.ts';
+import { namesSecret, readSecret } from '../../lib/io/secret.ts';
+import { ok } from '../../lib/result.ts';
+import type { Result } from '../../lib/result.ts';
 
 const NAME = 'memberlist';
 /** Bytes before they become text. */
@@ -21,6 +24,45 @@ interface Secret extends KubeObject {
   readonly type: 'Opaque';
   /** Base64 of each. */
   readonly data: Readonly<Record<string, string>>;
+}
+
+/**
+ * The key as this process knows it: what it made itself, or what the file has now. In a pod the
+ * file may come later, and change; it is read again whenever the key is asked for.
+ */
+export class HeartbeatKey {
+  readonly #flag: string;
+  readonly #mayCome: boolean;
+  #made: Uint8Array | undefined;
+
+  /** `mayCome`: there is a Secret in the cluster, or will be. */
+  constructor(flag: string, mayCome: boolean) {
+    this.#flag = flag;
+    this.#mayCome = mayCome;
+  }
+
+  /** Speakers can report here. */
+  get isExpected(): boolean {
+    return this.#mayCome || namesSecret(this.#flag, process.env);
+  }
+
+  /** The error is one sentence. */
+  check(): Result<void, string> {
+    if (this.#mayCome || !this.isExpected) return ok(undefined);
+    const read = readSecret(this.#flag, process.env);
+    return read.ok ? ok(undefined) : read;
+  }
+
+  /** undefined: somebody else made it. */
+  made(key: Uint8Array | undefined): void {
+    this.#made = key;
+  }
+
+  secret(): Uint8Array | undefined {
+    if (!namesSecret(this.#flag, process.env)) return this.#made;
+    const read = readSecret(this.#flag, process.env);
+    return read.ok ? read.value : this.#made;
+  }
 }
 
 /** Tries until it is there or cannot be; returns the key if it is ours. */

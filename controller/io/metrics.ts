@@ -8,7 +8,8 @@ import type { Family } from '../../net/ip.ts';
 import type { Report } from '../controller.ts';
 import type { Usage } from '../usage.ts';
 
-export function controllerMetrics(report: () => Report): Registry {
+/** `reporting`: how many speakers have reported lately. */
+export function controllerMetrics(report: () => Report, reporting: () => number): Registry {
   const registry = newRegistry();
   const registers = [registry];
   const single = (name: string, help: string, read: (now: Report) => number): Gauge => {
@@ -33,6 +34,7 @@ export function controllerMetrics(report: () => Report): Registry {
     'problems in manifests and pools that wait to be mended',
     ({ problems }) => problems,
   );
+  addReporting(registry, reporting);
   addServices(registry, report);
   addWrites(registry, report);
   return registry;
@@ -68,6 +70,17 @@ function addPools(registry: Registry, report: () => Report): void {
       });
     }
   }
+}
+
+function addReporting(registry: Registry, reporting: () => number): void {
+  void new Gauge({
+    name: 'arpeggio_speakers_reporting',
+    help: 'speakers that have reported within 30 s',
+    registers: [registry],
+    collect() {
+      this.set(reporting());
+    },
+  });
 }
 
 function addServices(registry: Registry, report: () => Report): void {

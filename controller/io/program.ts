@@ -3,6 +3,7 @@
  * metrics, and ends on a signal. Every failure to start is one sentence. Stopping is leaving: all
  * that matters is in the statuses, and each is written as a whole or not at all.
  */
+import { randomBytes } from 'node:crypto';
 import type { FlagValues } from '../../config/flags.ts';
 import { validate } from '../../config/schema.ts';
 import { openSource } from '../../kube/io/source.ts';
@@ -15,11 +16,15 @@ import type { Log } from '../../lib/io/log.ts';
 import { serve } from '../../lib/io/metrics.ts';
 import { ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
+import { REPORT_PATH } from '../../owners/report.ts';
+import type { SpeakerReport } from '../../owners/report.ts';
 import { Controller, WATCHED } from '../controller.ts';
 import type { ControllerInput, ControllerOutput, Note } from '../controller.ts';
 import type { CONTROLLER_FLAGS } from '../flags.ts';
-import { createHeartbeatKey } from './heartbeatkey.ts';
+import { Reports } from '../reports.ts';
+import { HeartbeatKey, createHeartbeatKey } from './heartbeatkey.ts';
 import { controllerMetrics } from './metrics.ts';
+import { takeReports } from './reports.ts';
 
 export type Flags = FlagValues<typeof CONTROLLER_FLAGS>;
 
@@ -33,15 +38,26 @@ export async function runController(flags: Flags): Promise<Result<void, string>>
   });
   if (!opened.ok) return opened;
   const source = opened.value;
+  const key = new HeartbeatKey(flags['secret-file'], source.namespace !== undefined);
+  const usable = key.check();
+  if (!usable.ok) return usable;
   const log = openLog('controller', flags['log-level']);
-  const controller = new Controller(wall);
+  const reports = key.isExpected ? new Reports(randomBytes(16).toString('hex')) : undefined;
+  const controller = new Controller(wall, undefined, reports);
+  const driver = driverOf(controller, source.kube, log);
   const health = {
     notReady: () =>
       source.kube.notReady() ??
       (controller.report().synced ? undefined : 'not everything has been read yet'),
   };
-  const registry = controllerMetrics(() => controller.report());
-  const server = await serve(registry, health, flags.host, flags.port);
+  const registry = controllerMetrics(
+    () => controller.report(),
+    () => reports?.nodes().length ?? 0,
+  );
+  const sink = (report: SpeakerReport): void => driver.put({ type: 'reported', report });
+  const taking = reports && { reports, secret: () => key.secret(), sink };
+  const routes = { [`POST ${REPORT_PATH}`]: takeReports(taking) };
+  const server = await serve(registry, health, flags.host, flags.port, routes);
   if (!server.ok) {
     source.close();
     return server;
@@ -53,14 +69,15 @@ export async function runController(flags: Flags): Promise<Result<void, string>>
     });
   }
   log('info', 'Started', `following ${source.name}`, { port: flags.port });
-  run(controller, source.kube, log);
+  if (key.secret() !== undefined) reports?.begin(monotonic());
+  follow(driver, source.kube);
   if (source.namespace !== undefined) {
-    void createHeartbeatKey(source.kube, source.namespace, log);
+    key.made(await createHeartbeatKey(source.kube, source.namespace, log));
   }
   return ok(undefined);
 }
 
-function run(controller: Controller, kube: Kube, log: Log): void {
+function driverOf(controller: Controller, kube: Kube, log: Log): Driver<ControllerInput> {
   const actor = new Actor(kube, log);
   const alarm = new Alarm(() => driver.wake());
   const driver = drive(controller, {
@@ -68,6 +85,10 @@ function run(controller: Controller, kube: Kube, log: Log): void {
     wakeAt: (at) => alarm.set(at),
     act: (output) => actor.act(output, driver),
   });
+  return driver;
+}
+
+function follow(driver: Driver<ControllerInput>, kube: Kube): void {
   const watching = new AbortController();
   for (const resource of WATCHED) {
     kube.watch(

@@ -55,6 +55,18 @@ export class Api implements Kube {
     signal.addEventListener('abort', () => this.#watches.delete(watch));
   }
 
+  /** Objects of a namespace as they are now, by label; whole, not projected. */
+  async list(
+    resource: Resource,
+    namespace: string,
+    labelSelector: string,
+  ): Promise<Result<readonly KubeObject[], KubeFailure>> {
+    const path = collectionPath(resource, namespace);
+    const answer = await this.#client.json({ method: 'GET', path, query: { labelSelector } });
+    if (!answer.ok) return err(failureOf(answer.error));
+    return ok((answer.value as { items?: readonly KubeObject[] }).items ?? []);
+  }
+
   async updateStatus(update: StatusUpdate): Promise<Result<KubeObject, KubeFailure>> {
     const { resource, key, resourceVersion, status, annotations = {} } = update;
     const read = await this.#object({ method: 'GET', path: objectPath(resource, key) });

@@ -7,6 +7,7 @@ import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import type { Kube } from '../kube.ts';
 import { Api } from './api.ts';
+import { findControllers } from './controllers.ts';
 import { inCluster, podCredentials } from './credentials.ts';
 import type { Credentials } from './credentials.ts';
 import type { Reporter } from './events.ts';
@@ -31,6 +32,8 @@ export interface Source {
   readonly name: string;
   /** Of the objects of our own and MetalLB's kinds; undefined: every one (a directory). */
   readonly namespace?: string;
+  /** Where the controllers are; undefined: not known now, or not known here. */
+  controllers(): Promise<readonly string[] | undefined>;
   close(): void;
 }
 
@@ -48,7 +51,12 @@ export async function openSource(
     const files = openFiles(manifests, options);
     if (!files.ok) return files;
     const kube = files.value;
-    return ok({ kube, name: `directory "${manifests}"`, close: () => kube.close() });
+    return ok({
+      kube,
+      name: `directory "${manifests}"`,
+      controllers: () => Promise.resolve(undefined),
+      close: () => kube.close(),
+    });
   }
   const credentials = await findCredentials(kubeconfig, options.environment);
   if (!credentials.ok) return credentials;
@@ -64,6 +72,7 @@ export async function openSource(
     kube: api,
     name: `the API server at ${api.server}`,
     namespace,
+    controllers: () => findControllers(api, namespace),
     close: () => void api.close(),
   });
 }

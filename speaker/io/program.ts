@@ -5,6 +5,7 @@
  * Order of a stop: the reflex falls silent and says goodbye, the nftables table goes, the process
  * exits; all of it within a second, or it exits anyway, which is as silent.
  */
+import { randomBytes } from 'node:crypto';
 import type { FlagValues } from '../../config/flags.ts';
 import { validate } from '../../config/schema.ts';
 import { openSource } from '../../kube/io/source.ts';
@@ -17,6 +18,7 @@ import type { Log } from '../../lib/io/log.ts';
 import { serve } from '../../lib/io/metrics.ts';
 import { err } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
+import { REPORT_PATH } from '../../owners/report.ts';
 import { Brain, WATCHED } from '../brain.ts';
 import type { BrainInput, BrainOutput } from '../brain.ts';
 import type { SPEAKER_FLAGS } from '../flags.ts';
@@ -27,6 +29,8 @@ import type { SpeakerMetrics } from './metrics.ts';
 import { Nftables } from './nftables.ts';
 import { ReflexThread } from './reflexthread.ts';
 import type { FromReflex } from './reflexthread.ts';
+import { Reporting, controllerUrls } from './report.ts';
+import type { FindControllers } from './report.ts';
 
 export type Flags = FlagValues<typeof SPEAKER_FLAGS>;
 
@@ -38,6 +42,8 @@ export async function runSpeaker(given: Flags): Promise<Result<never, string>> {
   const identity = identify(given, process.env);
   if (!identity.ok) return identity;
   const { node, secret } = identity.value;
+  const urls = controllerUrls(given.controller);
+  if (!urls.ok) return urls;
   const flags = { ...given, node };
   const source = await openSource(flags, {
     validate,
@@ -54,7 +60,9 @@ export async function runSpeaker(given: Flags): Promise<Result<never, string>> {
     forwarding = opened.value;
   }
   const program = new Program(flags, source.value.kube, log, forwarding);
-  return program.run(secret);
+  const find: FindControllers = () =>
+    urls.value.length > 0 ? Promise.resolve(urls.value) : source.value.controllers();
+  return program.run(secret, find);
 }
 
 class Program {
@@ -65,7 +73,11 @@ class Program {
   readonly #brain: Brain;
   readonly #driver: Driver<BrainInput>;
   readonly #metrics: SpeakerMetrics;
+  /** Names this life of the process, to the other speakers and to the controller. */
+  readonly #boot = randomBytes(8).toString('hex');
+  #plane = 'none';
   #reflex: ReflexThread | undefined;
+  #reporting: Reporting | undefined;
   #counting: ((counters: ReadonlyMap<string, bigint>) => void)[] = [];
   #fail: (sentence: string) => void = () => {};
   #started: () => void = () => {};
@@ -86,7 +98,7 @@ class Program {
     this.#metrics = speakerMetrics(flags.node, this.#brain, () => this.#count());
   }
 
-  async run(secret: Uint8Array): Promise<Result<never, string>> {
+  async run(secret: Uint8Array, find: FindControllers): Promise<Result<never, string>> {
     const failed = new Promise<Result<never, string>>((done) => {
       this.#fail = (sentence) => done(err(sentence));
     });
@@ -94,11 +106,20 @@ class Program {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.#stop());
     const health = { notReady: () => this.#kube.notReady() ?? this.#brain.notReady() };
     const { host, port } = this.#flags;
-    const server = await serve(this.#metrics.registry, health, host, port);
+    this.#reporting = new Reporting({
+      node: this.#flags.node,
+      boot: this.#boot,
+      secret,
+      status: () => this.#brain.status(this.#plane),
+      log: this.#log,
+    });
+    const routes = { [`GET ${REPORT_PATH}`]: this.#reporting.serve };
+    const server = await serve(this.#metrics.registry, health, host, port, routes);
     if (!server.ok) return this.#giveUp(server);
     this.#reflex = this.#startReflex(secret);
     const first = await Promise.race([failed, started]);
     if (first !== undefined) return this.#giveUp(first);
+    this.#reporting.follow(find);
     const watching = new AbortController();
     for (const resource of WATCHED) {
       const sink = (event: Extract<BrainInput, { kind: 'watch' }>['event']): void =>
@@ -113,6 +134,7 @@ class Program {
     return new ReflexThread(
       {
         node: flags.node,
+        boot: this.#boot,
         secret,
         peerPort: flags['peer-port'],
         profile: flags.profile,
@@ -131,6 +153,7 @@ class Program {
           node: this.#flags.node,
           plane: message.plane,
         });
+        this.#plane = message.plane;
         return this.#started();
       case 'state':
         this.#metrics.follow(message.state);
@@ -161,7 +184,7 @@ class Program {
         void this.#record(output.event);
         return undefined;
       case 'changed':
-        return undefined;
+        return this.#reporting?.changed();
       case 'note':
         return this.#log(output.note.level, output.note.event, output.note.msg, output.note.fields);
     }

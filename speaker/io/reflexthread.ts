@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { Note } from '../../lib/note.ts';
+import type { BootId } from '../heartbeat.ts';
 import type { Isolation } from '../membership.ts';
 import type { PackedOrders } from '../orderwire.ts';
 import type { ReflexInput, ReflexState } from '../reflexport.ts';
@@ -13,6 +14,7 @@ import type { ProfileName } from '../timing.ts';
 
 export interface ReflexSettings {
   readonly node: string;
+  readonly boot: BootId;
   readonly secret: Uint8Array;
   readonly peerPort: number;
   readonly profile: ProfileName;

@@ -4,7 +4,6 @@
  * brain that is busy for seconds costs no beat. It logs by message: a worker's standard output
  * goes through the main thread anyway.
  */
-import { randomBytes } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '../../lib/assert.ts';
 import { drive } from '../../lib/drive.ts';
@@ -51,7 +50,7 @@ class ReflexWorker {
     this.#peers = peers;
     const machine = new Reflex({
       node: settings.node,
-      boot: randomBytes(8).toString('hex'),
+      boot: settings.boot,
       timing: PROFILES[settings.profile],
       isolation: settings.isolation,
       random: Math.random,
