@@ -46,6 +46,14 @@ function meter(intervalMs = 20): Promise<OutageMeter> {
   return OutageMeter.start(lab, { namespace, url: urlOf(VIP4), directory, intervalMs });
 }
 
+/** Waits until the Service says so. */
+function announcedBy(node: string): Promise<boolean> {
+  return cluster.until(`${node} to be named as the announcer`, async () => {
+    const { annotations } = (await cluster.service('myweb-svc-lb')).metadata;
+    return annotations?.['arpeggio.dev/announced-by'] === node;
+  });
+}
+
 function speakerOn(node: string): ReturnType<Installation['program']> {
   return cluster.program(`speaker-${node}`);
 }
@@ -72,10 +80,11 @@ describe('a speaker', () => {
     const owner = await client.owned(VIP4);
     const since = OutageMeter.now();
     await cluster.forget(`speaker-${owner}`).kill();
-    await client.owned(VIP4, owner);
+    const next = await client.owned(VIP4, owner);
     await measured.goodAnswersSince(since, 50, 15_000);
     expect(measured.outage(since)?.ms).toBeLessThan(OUTAGE_LIMIT_MS);
     await measured.stop();
+    await expect(announcedBy(next)).resolves.toBe(true);
     await cluster.startSpeakers([host(owner)]);
   });
 

@@ -125,6 +125,17 @@ describe('what a person sees', () => {
     expect(condition(object, 'arpeggio.dev/Allocated')).toMatchObject({ status: 'True' });
   });
 
+  test('the Service says which node announces it', async () => {
+    const named = await cluster.until('the node that answers to be named', async () => {
+      const { annotations } = (await cluster.service('myweb-svc-lb')).metadata;
+      const owner = await client.ownerOf(VIP4);
+      return owner !== undefined && annotations?.['arpeggio.dev/announced-by'] === owner;
+    });
+    expect(named).toBe(true);
+    const object = await cluster.service('myweb-svc-lb');
+    expect(condition(object, 'arpeggio.dev/Announced')).toMatchObject({ status: 'True' });
+  });
+
   test('kubectl describe tells the story, each event once', async () => {
     const reasons = ['AllocationFailed', 'IPAllocated', 'nodeAssigned'];
     const text = await cluster.until('the events', async () => {
@@ -219,6 +230,10 @@ describe('readiness', () => {
   test('an address without a ready pod is given, and silent', async () => {
     expect(ip).toMatch(/^192\.168\.100\.24\d$/);
     expect(await whoHas(cluster.client, ip, 1000)).toBeUndefined();
+    const told = await cluster.until('the condition Announced', async () =>
+      condition(await cluster.service(name), 'arpeggio.dev/Announced'),
+    );
+    expect(told).toMatchObject({ status: 'False', reason: 'NoServingEndpoint' });
   });
 
   test('it answers within a second of the first ready pod', async () => {
