@@ -28,7 +28,7 @@ interface Pod extends KubeObject {
 
 /** Base addresses, sorted; undefined: the API server does not say now. */
 export async function findControllers(
-  api: Api,
+  api: Pick<Api, 'list'>,
   namespace: string,
 ): Promise<readonly string[] | undefined> {
   for (const selector of SELECTORS) {
