@@ -294,3 +294,9 @@ describe('what is no business of ours', () => {
     await expect(client.silent(ip)).resolves.toBe(true);
   });
 });
+
+test('no program was refused anything', () => {
+  const names = ['controller', ...cluster.nodes.map(({ name }) => `speaker-${name}`)];
+  const lines = names.flatMap((name) => cluster.program(name).log().split('\n'));
+  expect(lines.filter((line) => /forbidden|cannot (?:list|watch|get)/i.test(line))).toEqual([]);
+});
