@@ -280,7 +280,10 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
   }
 
   #forward(slices: ReadonlyMap<string, readonly EndpointSlice[]>): void {
-    const view = { node: this.#self, dead: new Set(deadOf(this.#reflex)) };
+    const { holders } = this.#plan;
+    const held = (ip: string, service: string): boolean =>
+      holders.get(ip)?.includes(service) === true;
+    const view = { node: this.#self, dead: new Set(deadOf(this.#reflex)), held };
     const forwards: Forward[] = [];
     for (const [key, service] of this.#kind<Service>('Service')) {
       forwards.push(...forwardsOf(service, slices.get(key) ?? [], view));

@@ -41,8 +41,8 @@ export interface Forward {
 export interface ForwardView {
   readonly node: string;
   readonly dead: ReadonlySet<string>;
-  /** Whether the plan gives this address to the Service with this key; absent: all. */
-  readonly held?: (ip: string, service: string) => boolean;
+  /** Whether the plan gives this address to the Service with this key. */
+  readonly held: (ip: string, service: string) => boolean;
 }
 
 const SERVICE_NAME = 'kubernetes.io/service-name';
@@ -65,7 +65,7 @@ export function forwardsOf(
   for (const { ip: text = '', ipMode = 'VIP' } of service.status?.loadBalancer?.ingress ?? []) {
     const vip = parseIp(text);
     if (!vip.ok || ipMode !== 'VIP') continue;
-    if (view.held?.(formatIp(vip.value), key) === false) continue;
+    if (!view.held(formatIp(vip.value), key)) continue;
     for (const port of service.spec.ports ?? []) {
       const protocol = port.protocol ?? 'TCP';
       if (protocol === 'SCTP') continue;

@@ -20,7 +20,7 @@ import type { Beat, BootId, NodeId } from './heartbeat.ts';
 import { unusable } from './links.ts';
 import type { Link, LinkIndex } from './links.ts';
 import { Membership } from './membership.ts';
-import type { Isolation } from './membership.ts';
+import type { Heard, Isolation } from './membership.ts';
 import type { Cause, Peer, Phase, ReflexInput, ReflexOutput, ReflexState } from './reflexport.ts';
 import { Table } from './table.ts';
 import type { NamedLink } from './table.ts';
@@ -46,6 +46,8 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   readonly #membership: Membership;
   readonly #announcer: Announcer;
   readonly #out: ReflexOutput[] = [];
+  /** Beats by what became of them: sent, or the words of `Heard`. For metrics. */
+  readonly beats = new Map<'sent' | Heard, number>();
   #ids = new Map<string, NodeId>();
   #peers: readonly Peer[] = [];
   #member = false;
@@ -167,6 +169,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
 
   #hear(beat: Beat, now: Instant): void {
     const heard = this.#membership.hear(beat, now);
+    this.#count(heard);
     // A newcomer cannot count us before we name its boot id; a claim waits for everybody's word.
     if (heard === 'handshake' || (heard === 'counted' && beat.asks)) this.#urgent(now);
   }
@@ -345,7 +348,12 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     this.#lastBeat = now;
     this.#beatAt = now + this.#timing.beat;
     if (this.#peers.length === 0) return;
+    this.#count('sent');
     this.#out.push({ kind: 'beat', beat, to: this.#peers.map((peer) => peer.address) });
+  }
+
+  #count(outcome: 'sent' | Heard): void {
+    this.beats.set(outcome, (this.beats.get(outcome) ?? 0) + 1);
   }
 
   /** Turns orders and membership into table, groups and announcements. */

@@ -44,7 +44,7 @@ interface Joined {
 }
 
 export class Groups {
-  readonly #report: ((failure: string) => void) | undefined;
+  readonly #report: (failure: string) => void;
   readonly #wanted = new Map<string, Group>();
   readonly #joined = new Map<string, Joined>();
   /** Keys whose wish and deed may differ, oldest wish first. */
@@ -54,21 +54,19 @@ export class Groups {
   /** The failure of a link that was reported; its other groups fail for the same reason. */
   readonly #said = new Map<LinkIndex, string>();
   readonly #holders = new Map<LinkIndex, Holder[]>();
-  #unheard: string[] = [];
   #nameOf: (link: LinkIndex) => string | undefined = () => undefined;
   #turn: NodeJS.Immediate | undefined;
   #retry: NodeJS.Timeout | undefined;
 
   /** `report` hears a failure when it begins, once for all groups of a link. */
-  constructor(report?: (failure: string) => void) {
+  constructor(report: (failure: string) => void) {
     this.#report = report;
   }
 
   /**
-   * Notes the wishes. `nameOf`: the interface name, which Node's scope wants. Returns what failed
-   * since the last call and nobody else heard.
+   * Notes the wishes. `nameOf`: the interface name, which Node's scope wants.
    */
-  apply(delta: Delta<Group>, nameOf: (link: LinkIndex) => string | undefined): string[] {
+  apply(delta: Delta<Group>, nameOf: (link: LinkIndex) => string | undefined): void {
     this.#nameOf = nameOf;
     for (const key of delta.remove) this.#wanted.delete(key);
     for (const [key, group] of delta.put) this.#wanted.set(key, group);
@@ -77,7 +75,6 @@ export class Groups {
       this.#queue.add(key);
     }
     this.#wake();
-    return this.#unheard.splice(0);
   }
 
   /** Leaves everything, at once. */
@@ -124,8 +121,7 @@ export class Groups {
     this.#said.set(link, code);
     const what = `cannot join ${formatIp(group)} on ${this.#nameOf(link) ?? link} (${code})`;
     const failure = `${what}: a switch may not deliver to us; it is tried again`;
-    if (this.#report === undefined) this.#unheard.push(failure);
-    else this.#report(failure);
+    this.#report(failure);
   }
 
   #succeeded(key: string, link: LinkIndex): void {

@@ -40,15 +40,16 @@ function note(level: Note['level'], event: string, msg: string, fields: Note['fi
 class ReflexWorker {
   readonly #plane: DataPlane;
   readonly #peers: Peers;
-  readonly #groups = new Groups();
+  readonly #groups = new Groups((msg) => note('warn', 'GroupFailed', msg));
   readonly #linkNames = new Map<LinkIndex, string>();
   readonly #watching = new AbortController();
+  readonly #machine: Reflex;
   readonly #driver: Driver<ReflexInput>;
 
   constructor(plane: DataPlane, peers: Peers) {
     this.#plane = plane;
     this.#peers = peers;
-    const machine = new Reflex({
+    this.#machine = new Reflex({
       node: settings.node,
       boot: settings.boot,
       timing: PROFILES[settings.profile],
@@ -56,7 +57,7 @@ class ReflexWorker {
       random: Math.random,
     });
     const alarm = new Alarm(() => this.#driver.wake());
-    this.#driver = drive(machine, {
+    this.#driver = drive(this.#machine, {
       now: monotonic,
       wakeAt: (at) => alarm.set(at),
       act: (output) => this.#act(output),
@@ -104,10 +105,7 @@ class ReflexWorker {
       case 'send':
         return this.#may(this.#plane.send(output.link, output.frame), output.link);
       case 'groups':
-        for (const msg of this.#groups.apply(output.delta, (link) => this.#linkNames.get(link))) {
-          note('warn', 'GroupFailed', msg);
-        }
-        return undefined;
+        return this.#groups.apply(output.delta, (link) => this.#linkNames.get(link));
       case 'state':
         return post({ kind: 'state', state: output.state });
       case 'stopped':
@@ -144,7 +142,9 @@ class ReflexWorker {
 
   #counters(): ReadonlyMap<string, bigint> {
     const all = new Map(this.#plane.counters());
-    for (const [fault, count] of this.#peers.faults) all.set(`beat ${fault}`, BigInt(count));
+    for (const [what, count] of [...this.#peers.faults, ...this.#machine.beats]) {
+      all.set(`beat ${what}`, BigInt(count));
+    }
     return all;
   }
 

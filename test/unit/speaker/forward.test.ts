@@ -5,7 +5,8 @@ import { formatIp } from '../../../net/ip.ts';
 import { forwardsOf } from '../../../speaker/forward.ts';
 import type { Forward } from '../../../speaker/forward.ts';
 
-const VIEW = { node: 'n1', dead: new Set<string>() };
+const held = (): boolean => true;
+const VIEW = { node: 'n1', dead: new Set<string>(), held };
 
 function service(spec: Partial<Service['spec']> = {}, vips = ['192.0.2.240']): Service {
   return {
@@ -87,7 +88,7 @@ describe('which endpoints a connection may reach', () => {
       on('198.51.100.1', 'n1'),
       on('198.51.100.2', 'n2', { ready: false, serving: true }),
     ];
-    const view = { node: 'n3', dead: new Set(['n1']) };
+    const view = { node: 'n3', dead: new Set(['n1']), held };
     const forwards = forwardsOf(service(), [slice(endpoints)], view);
     expect(shown(forwards)).toEqual(['192.0.2.240:80/TCP -> 198.51.100.2:8080']);
   });
