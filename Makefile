@@ -33,7 +33,7 @@ lab-down: ## end and remove every such Kubernetes (LAB=name: one of them)
 	@sh scripts/setup.sh
 	@$(NODE) lab/main.ts down $(LAB)
 
-e2e: ## everything on a real Kubernetes (STEPS='cluster' for some of it)
+e2e: ## everything on a real Kubernetes (STEPS='story image' for some of it)
 	@sh scripts/setup.sh kubelets
 	@$(NODE) scripts/e2e.ts $(STEPS)
 
