@@ -43,9 +43,7 @@ export class Installation {
     try {
       const file = join(ROOT, 'deploy/arpeggio.yaml');
       await kube.kubectl(['apply', '--server-side', '-f', file]);
-      const kinds = ['ipaddresspools.metallb.io', 'l2advertisements.metallb.io'];
-      const crds = kinds.map((kind) => `crd/${kind}`);
-      await kube.kubectl(['wait', '--for=condition=Established', ...crds, '--timeout=20s']);
+      await kube.kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=20s']);
       return new Installation(kube);
     } catch (error) {
       await kube.close();
