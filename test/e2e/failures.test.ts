@@ -13,8 +13,8 @@ import { Pods } from './pods.ts';
 
 jest.setTimeout(120_000);
 
-/** Far above what is promised: what is measured here is that it happens, on a busy machine. */
-const OUTAGE_LIMIT_MS = 3000;
+/** Above what is promised (0.6 s), for a machine of two processors that is three nodes. */
+const OUTAGE_LIMIT_MS = 1500;
 /** Who asks a server that is away asks ever less often. */
 const PATIENCE_MS = 45_000;
 const PROXIES = ['node1', 'node2', 'node3'].map((node) => `kube-proxy-${node}`);
