@@ -104,6 +104,24 @@ const advertisementSpec = z
   })
   .describe('Which addresses are answered for, from where. Empty: everything from everywhere.');
 
+const fixed = {
+  'x-kubernetes-validations': [{ rule: 'self == oldSelf', message: 'is immutable' }],
+};
+
+const l2Status = z
+  .object({
+    node: text.optional().meta(fixed).describe('The node that announces.'),
+    serviceName: text.optional().meta(fixed).describe('Name of the Service.'),
+    serviceNamespace: text.optional().meta(fixed).describe('Namespace of the Service.'),
+    interfaces: z
+      .array(z.object({ name: text.optional().describe('As the node calls it.') }))
+      .optional()
+      .describe('Interfaces that the node announces from.'),
+  })
+  .describe('Who announces what.');
+
+const l2StatusSpec = z.object({}).describe('Nothing is asked for here.');
+
 const advertisementStatus = z.object({}).describe('Nothing is reported here.');
 
 export type IPAddressPoolSpec = z.input<typeof poolSpec>;
@@ -261,6 +279,10 @@ const SHAPES: ReadonlyMap<string, Shape> = new Map<string, Shape>([
       closed: true,
     },
   ],
+  [
+    'metallb.io/v1beta1 ServiceL2Status',
+    { shape: z.object({ status: l2Status.optional() }), closed: true },
+  ],
 ]);
 
 /** Whether this product reads the kind. */
@@ -314,14 +336,17 @@ export interface JsonSchema {
   additionalProperties?: JsonSchema | boolean;
 }
 
+export type CrdKind = 'IPAddressPool' | 'L2Advertisement' | 'ServiceL2Status';
+
 /** The shapes of our CRDs' spec and status as the API server wants them. */
-export function crdSchemas(): Readonly<Record<'IPAddressPool' | 'L2Advertisement', Parts>> {
+export function crdSchemas(): Readonly<Record<CrdKind, Parts>> {
   return {
     IPAddressPool: { spec: jsonSchema(poolSpec), status: jsonSchema(poolStatus) },
     L2Advertisement: {
       spec: jsonSchema(advertisementSpec),
       status: jsonSchema(advertisementStatus),
     },
+    ServiceL2Status: { spec: jsonSchema(l2StatusSpec), status: jsonSchema(l2Status) },
   };
 }
 

@@ -5,7 +5,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { crdSchemas } from '../config/schema.ts';
-import type { JsonSchema, Parts } from '../config/schema.ts';
+import type { CrdKind, JsonSchema, Parts } from '../config/schema.ts';
 import { writeYaml } from '../kube/yaml.ts';
 
 interface Column {
@@ -16,7 +16,7 @@ interface Column {
 }
 
 interface Kind {
-  readonly kind: 'IPAddressPool' | 'L2Advertisement';
+  readonly kind: CrdKind;
   readonly about: string;
   readonly specNeeded: boolean;
   readonly columns: readonly Column[];
@@ -60,11 +60,32 @@ spec:
   ipAddressPools: [lan]
   interfaces: [eth0]`,
   },
+  {
+    kind: 'ServiceL2Status',
+    about: 'Which node announces a Service. Written by speakers, for people to read.',
+    specNeeded: false,
+    columns: [
+      { name: 'Allocated Node', type: 'string', jsonPath: '.status.node' },
+      { name: 'Service Name', type: 'string', jsonPath: '.status.serviceName' },
+      { name: 'Service Namespace', type: 'string', jsonPath: '.status.serviceNamespace' },
+    ],
+    example: `apiVersion: metallb.io/v1beta1
+kind: ServiceL2Status
+metadata: { name: l2-0f4c3b1a9d2e, namespace: metallb-system }
+status:
+  node: node1
+  serviceName: web
+  serviceNamespace: default
+  interfaces: [{ name: eth0 }]`,
+  },
 ];
+
+const pluralOf = (kind: string): string =>
+  kind.endsWith('s') ? `${kind.toLowerCase()}es` : `${kind.toLowerCase()}s`;
 
 function crd({ kind, about, specNeeded, columns }: Kind, { spec, status }: Parts): unknown {
   const singular = kind.toLowerCase();
-  const plural = `${singular}s`;
+  const plural = pluralOf(kind);
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -182,7 +203,7 @@ function emit(path: string, text: string): void {
 
 const schemas = crdSchemas();
 for (const kind of KINDS) {
-  emit(`deploy/crds/${kind.kind.toLowerCase()}s.yaml`, writeYaml(crd(kind, schemas[kind.kind])));
+  emit(`deploy/crds/${pluralOf(kind.kind)}.yaml`, writeYaml(crd(kind, schemas[kind.kind])));
 }
 emit('docs/crds.md', page());
 if (stale.length > 0) {

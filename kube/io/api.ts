@@ -9,6 +9,7 @@
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import type { AbortSignalLike } from '../../lib/signal.ts';
+import { SERVICE_L2_STATUS } from '../kube.ts';
 import type { Kube, KubeEvent, KubeFailure, Resource, StatusUpdate, WatchEvent } from '../kube.ts';
 import { collectionPath, groupOf, objectPath } from '../location.ts';
 import type { KubeObject } from '../objects.ts';
@@ -113,7 +114,9 @@ export class Api implements Kube {
   }
 
   notReady(): string | undefined {
-    for (const watch of this.#watches.keys()) {
+    for (const [watch, { kind }] of this.#watches) {
+      // Only written for people: older RBAC does not know it, and all else goes on.
+      if (kind === SERVICE_L2_STATUS.kind) continue;
       if (watch.problem !== undefined) return watch.problem;
     }
     return undefined;

@@ -24,6 +24,7 @@ import type { BrainInput, BrainOutput } from '../brain.ts';
 import type { SPEAKER_FLAGS } from '../flags.ts';
 import { packOrders } from '../orderwire.ts';
 import { identify } from './identity.ts';
+import { L2StatusKeeper } from './l2status.ts';
 import { speakerMetrics } from './metrics.ts';
 import type { SpeakerMetrics } from './metrics.ts';
 import { Nftables } from './nftables.ts';
@@ -33,6 +34,9 @@ import { Reporting, controllerUrls } from './report.ts';
 import type { FindControllers } from './report.ts';
 
 export type Flags = FlagValues<typeof SPEAKER_FLAGS>;
+
+/** Of MetalLB's objects, where the source does not say. */
+const NAMESPACE = 'metallb-system';
 
 /** A stop that takes longer than this ends without the rest of its manners. */
 const STOP_LIMIT = 800;
@@ -59,7 +63,8 @@ export async function runSpeaker(given: Flags): Promise<Result<never, string>> {
     if (!opened.ok) return opened;
     forwarding = opened.value;
   }
-  const program = new Program(flags, source.value.kube, log, forwarding);
+  const namespace = source.value.namespace ?? NAMESPACE;
+  const program = new Program({ ...flags, namespace }, source.value.kube, log, forwarding);
   const find: FindControllers = () =>
     urls.value.length > 0 ? Promise.resolve(urls.value) : source.value.controllers();
   return program.run(secret, find);
@@ -78,6 +83,7 @@ class Program {
   #plane = 'none';
   #reflex: ReflexThread | undefined;
   #reporting: Reporting | undefined;
+  readonly #l2statuses: L2StatusKeeper;
   #counting: ((counters: ReadonlyMap<string, bigint>) => void)[] = [];
   #fail: (sentence: string) => void = () => {};
   #started: () => void = () => {};
@@ -94,6 +100,11 @@ class Program {
       now: monotonic,
       wakeAt: (at) => alarm.set(at),
       act: (output) => this.#act(output),
+    });
+    this.#l2statuses = new L2StatusKeeper(kube, log, {
+      node: flags.node,
+      namespace: flags.namespace,
+      status: () => this.#brain.status(this.#plane),
     });
     this.#metrics = speakerMetrics(flags.node, this.#brain, () => this.#count());
   }
@@ -126,6 +137,7 @@ class Program {
         this.#driver.put({ kind: 'watch', resource, event });
       this.#kube.watch(resource, sink, watching.signal);
     }
+    this.#l2statuses.follow(watching.signal);
     return this.#giveUp(await failed);
   }
 
@@ -184,7 +196,8 @@ class Program {
         void this.#record(output.event);
         return undefined;
       case 'changed':
-        return this.#reporting?.changed();
+        this.#reporting?.changed();
+        return this.#l2statuses.changed();
       case 'note':
         return this.#log(output.note.level, output.note.event, output.note.msg, output.note.fields);
     }

@@ -2,7 +2,7 @@
  * Speakers report, and the controller writes who answers: with the shape of the demo and a
  * controller that has a cable. Judged on the wire: the Service says who really answers.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
@@ -86,6 +86,18 @@ async function counted(metric: string): Promise<number> {
 /** Statuses that the controller has written. */
 const writes = (): Promise<number> => counted('metallb_k8s_client_updates_total');
 
+/** ServiceL2Status objects of the IPv4 Service, as files: their nodes. */
+function l2Statuses(): readonly string[] {
+  const folder = join(cluster.manifests, 'status');
+  const texts = readdirSync(folder)
+    .filter((name) => name.startsWith('own.servicel2status.'))
+    .map((name) => join(folder, name.replace('own.', '')))
+    .map((file) => (existsSync(file) ? readFileSync(file, 'utf8') : ''));
+  return texts
+    .filter((text) => /serviceName: myweb-svc-lb$/m.test(text))
+    .map((text) => /^  node: (\S+)$/m.exec(text)?.[1] ?? '');
+}
+
 describe('a Service', () => {
   test('names the node that answers, with its interface and MAC', async () => {
     const node = await named();
@@ -101,6 +113,7 @@ describe('a Service', () => {
     const { name, namespace, mac } = await named();
     const answer = await httpGet(namespace, `http://127.0.0.1:${SPEAKER_PORT}/report`);
     const link = { name: 'eth0', mac };
+    expect(l2Statuses()).toEqual([name]);
     expect(JSON.parse(answer?.body ?? '')).toMatchObject({
       node: name,
       phase: 'serving',
@@ -121,6 +134,8 @@ describe('a Service', () => {
     expect(monotonic() - at).toBeLessThan(1000);
     expect(await whoHas(cluster.segment.client, VIP)).toBe(heir.mac);
     expect(condition()?.status).toBe('True');
+    const one = (): boolean => l2Statuses().join() === heir.name;
+    await cluster.until(one, 5000, 'ServiceL2Status names the heir alone');
     // Longer than anything that could still be believed late.
     const heard = monotonic();
     await cluster.until(() => monotonic() - heard > 2500, 4000, 'time passes');
