@@ -118,6 +118,7 @@ export function kubeContract(name: string, open: () => Promise<World>): void {
     });
     describe('updateStatus', () => {
       statusTests();
+      edgeTests();
     });
     describe('objects of ours', () => {
       ownTests();
@@ -237,7 +238,9 @@ function statusTests(): void {
     const results = [await write(mine), await write(theirs, second)];
     expect(results.map((result) => result.ok)).toEqual([true, false]);
   });
+}
 
+function edgeTests(): void {
   test('what does not exist cannot be updated', async () => {
     const result = await write(service('nobody'));
     expect(result.ok ? '' : result.error.kind).toBe('not-found');

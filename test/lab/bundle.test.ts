@@ -12,7 +12,9 @@ import { httpGet } from '../../lab/probe.ts';
 import { Program } from '../../lab/process.ts';
 import { Segment } from '../../lab/segment.ts';
 
-jest.setTimeout(40_000);
+jest.setTimeout(90_000);
+/** Three bundles, one with all of the Kubernetes client. */
+const BUILD_MS = 60_000;
 
 const ROOT = join(import.meta.dirname, '../..');
 const PORT = 7472;
@@ -20,16 +22,16 @@ const PORT = 7472;
 const directory = mkdtempSync(join(tmpdir(), 'arpeggio-bundle-'));
 const manifests = join(directory, 'manifests');
 const secret = join(directory, 'secret');
-let lab: Lab;
+const lab = new Lab('bundle');
 let segment: Segment;
 
 beforeAll(() => {
   const script = join(ROOT, 'scripts/bundle.ts');
-  const built = executeSync([process.execPath, script, join(directory, 'dist')]);
-  if (built.code !== 0) throw new Error(built.stderr);
+  const argv = [process.execPath, script, join(directory, 'dist')];
+  const built = executeSync(argv, { timeoutMs: BUILD_MS });
+  if (built.code !== 0) throw new Error(`not built: ${built.stderr}`);
   cpSync(join(ROOT, 'demo/manifests'), manifests, { recursive: true });
   writeFileSync(secret, 'a secret that is long enough');
-  lab = new Lab('bundle');
   segment = new Segment(lab, { nodes: 1 });
 });
 
