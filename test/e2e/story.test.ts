@@ -7,6 +7,7 @@ import { httpGet, urlOf, whoHas } from '../../lab/probe.ts';
 import { monotonic } from '../../lib/io/clock.ts';
 import { Client } from './client.ts';
 import { Installation, condition } from './installation.ts';
+import type { KubernetesObject } from './installation.ts';
 import { MYWEB, POOLS, VIP4, VIP6, service } from './objects.ts';
 import { Pods } from './pods.ts';
 
@@ -135,6 +136,19 @@ describe('what a person sees', () => {
     expect(named).toBe(true);
     const object = await cluster.service('myweb-svc-lb');
     expect(condition(object, 'arpeggio.dev/Announced')).toMatchObject({ status: 'True' });
+  });
+
+  test('a ServiceL2Status names that node, and is alone', async () => {
+    const path = '/apis/metallb.io/v1beta1/namespaces/metallb-system/servicel2statuses';
+    const nodes = await cluster.until('a ServiceL2Status with the node that answers', async () => {
+      const { items } = (await cluster.kube.api.call('GET', path)) as {
+        readonly items: readonly KubernetesObject[];
+      };
+      const ours = items.filter(({ status }) => status?.['serviceName'] === 'myweb-svc-lb');
+      const named = ours.map(({ status }) => status?.['node']);
+      return named.join() === (await client.ownerOf(VIP4)) && named;
+    });
+    expect(nodes).toHaveLength(1);
   });
 
   test('kubectl describe tells the story, each event once', async () => {
