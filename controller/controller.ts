@@ -14,7 +14,14 @@ import type { Held } from '../config/held.ts';
 import { parse } from '../config/parse.ts';
 import type { Problem } from '../config/problem.ts';
 import { IP_ADDRESS_POOL, SERVICE } from '../kube/kube.ts';
-import type { KubeEvent, KubeFailure, Resource, StatusUpdate, WatchEvent } from '../kube/kube.ts';
+import type {
+  KubeEvent,
+  KubeFailure,
+  Resource,
+  SourceProblem,
+  StatusUpdate,
+  WatchEvent,
+} from '../kube/kube.ts';
 import { keyOf } from '../kube/objects.ts';
 import type { KubeObject, Service } from '../kube/objects.ts';
 import type { Machine } from '../lib/machine.ts';
@@ -26,9 +33,10 @@ import type { Ip } from '../net/ip.ts';
 import type { SpeakerReport } from '../owners/report.ts';
 import { allocate } from './allocate.ts';
 import type { Decision } from './allocate.ts';
-import { plan } from './plan.ts';
+import { isOvertaken, plan } from './plan.ts';
 import type { Plan, Subject } from './plan.ts';
 import type { Reports } from './reports.ts';
+import { Troubles } from './troubles.ts';
 import { usageOf } from './usage.ts';
 import type { Usage } from './usage.ts';
 import { isEcho, viewOf } from './view.ts';
@@ -109,8 +117,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
   /** When to try again, by key of the Service. */
   readonly #retries = new Map<string, Instant>();
   readonly #synced = new Set<string>();
-  /** Problems of the source by place, with the kind whose watcher was told. */
-  readonly #troubles = new Map<string, Set<string>>();
+  readonly #troubles = new Troubles();
   #held: Held = NOTHING_HELD;
   #poolsChanged = true;
   #due: Instant | undefined;
@@ -206,7 +213,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
         this.#synced.add(kind);
         break;
       case 'problem':
-        this.#trouble(kind, event.problem.place, event.problem);
+        this.#trouble(kind, event.problem);
         break;
       case 'solved':
         this.#solved(kind, event.place);
@@ -240,24 +247,14 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     this.#reports?.drop(key);
   }
 
-  /** The same problem may be told to the watchers of several kinds; one line is enough. */
-  #trouble(
-    kind: string,
-    place: string,
-    { path, message }: { path: string; message: string },
-  ): void {
-    const kinds = this.#troubles.get(place) ?? new Set();
-    if (kinds.size === 0 || kinds.has(kind)) {
-      const at = path === '' ? place : `${place}: ${path}`;
-      this.#note({ level: 'error', event: 'ManifestProblem', message: `${at}: ${message}`, place });
-    }
-    this.#troubles.set(place, kinds.add(kind));
+  #trouble(kind: string, { place, path, message }: SourceProblem): void {
+    if (!this.#troubles.begin(kind, place)) return;
+    const at = path === '' ? place : `${place}: ${path}`;
+    this.#note({ level: 'error', event: 'ManifestProblem', message: `${at}: ${message}`, place });
   }
 
   #solved(kind: string, place: string): void {
-    const kinds = this.#troubles.get(place);
-    if (kinds?.delete(kind) !== true || kinds.size > 0) return;
-    this.#troubles.delete(place);
+    if (!this.#troubles.end(kind, place)) return;
     this.#note({ level: 'info', event: 'ManifestSolved', message: `${place}: mended`, place });
   }
 
@@ -280,7 +277,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
       pools: config.pools,
       reserved: this.#reserved,
       occupied: new Map(views.map(({ key, occupied }) => [key, occupied])),
-      incomplete: [...this.#troubles.values()].some((kinds) => kinds.has(IP_ADDRESS_POOL.kind)),
+      incomplete: this.#troubles.concern(IP_ADDRESS_POOL.kind),
     });
     this.#decisions = decisions;
     this.#isWaitedFor = [...decisions.values()].some(isWaiting);
@@ -328,18 +325,19 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     const { decision, service } = subject;
     const key = keyOf(service);
     if (entry.last?.state === 'under way') {
-      entry.isBehind = true;
+      entry.isBehind = isOvertaken(entry.last.plan, plan(subject, wall), service);
       return;
     }
     if (this.#retries.has(key)) return;
-    const made = plan(subject, wall);
-    // Asked for and acknowledged, and not yet shown; or the source does not take all of it.
-    if (made === undefined) return;
-    if (entry.last?.state === 'done' && entry.last.plan.digest === made.digest) return;
+    // Before planning: while many wait, few of their plans would be carried out.
     if (this.#underWay >= MOST_WRITES) {
       this.#isBlocked = true;
       return;
     }
+    const made = plan(subject, wall);
+    // Asked for and acknowledged, and not yet shown; or the source does not take all of it.
+    if (made === undefined) return;
+    if (entry.last?.state === 'done' && entry.last.plan.digest === made.digest) return;
     this.#underWay += 1;
     entry.isBehind = false;
     const promised = decision?.kind === 'allocated' ? decision.addresses : [];

@@ -235,3 +235,9 @@ function sameCondition(before: Condition | undefined, after: Condition | undefin
 function gist(condition: Condition | undefined): string {
   return JSON.stringify([condition?.status, condition?.reason, condition?.message]);
 }
+
+/** Whether a write under way is not what is wanted any more; its echo may be there already. */
+export function isOvertaken(asked: Plan, wanted: Plan | undefined, service: Service): boolean {
+  if (wanted !== undefined) return wanted.digest !== asked.digest;
+  return asked.update.resourceVersion === service.metadata.resourceVersion;
+}

@@ -30,8 +30,7 @@ export function viewOf(
   lbClass: string | undefined,
 ): View {
   const key = keyOf(service);
-  const shown = heldAddresses(service);
-  const result = claimOf(service, lbClass);
+  const { shown, result } = readingOf(service, lbClass);
   if (result === undefined || !isOurs(service, lbClass)) {
     return { service, key, entrant: undefined, occupied: shown, problems: [], deprecated: [] };
   }
@@ -47,6 +46,24 @@ export function viewOf(
     problems: result.ok ? [] : result.error,
     deprecated: claim.deprecated,
   };
+}
+
+interface Reading {
+  readonly lbClass: string | undefined;
+  readonly shown: readonly Ip[];
+  readonly result: ReturnType<typeof claimOf>;
+}
+
+/** Addresses cost microseconds to read, and every decision looks at every Service. */
+const readings = new WeakMap<Service, Reading>();
+
+function readingOf(service: Service, lbClass: string | undefined): Reading {
+  const known = readings.get(service);
+  if (known !== undefined && known.lbClass === lbClass) return known;
+  const shown = heldAddresses(service);
+  const reading = { lbClass, shown, result: claimOf(service, lbClass) };
+  readings.set(service, reading);
+  return reading;
 }
 
 /** The same Service, now showing what was promised, and all that it showed before. */
