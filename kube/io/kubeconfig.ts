@@ -70,10 +70,16 @@ function load(file: string): Result<Loaded, string> {
   return ok({ config, tokenFile: tokenFileOf(text, config.getCurrentUser()?.name, dirname(file)) });
 }
 
+interface Users {
+  readonly users?: readonly {
+    readonly name?: string;
+    readonly user?: { readonly tokenFile?: string };
+  }[];
+}
+
 function tokenFileOf(text: string, name: string | undefined, folder: string): string | undefined {
-  const { users = [] } = readYaml(text).documents[0]?.value as {
-    users?: readonly { readonly name?: string; readonly user?: { readonly tokenFile?: string } }[];
-  };
+  const value = readYaml(text).documents[0]?.value as Users | null | undefined;
+  const users = value?.users ?? [];
   const tokenFile = users.find((user) => user.name === name)?.user?.tokenFile;
   return tokenFile === undefined ? undefined : resolve(folder, tokenFile);
 }

@@ -11,7 +11,6 @@ import { findControllers } from './controllers.ts';
 import { inCluster, podCredentials } from './credentials.ts';
 import type { Credentials } from './credentials.ts';
 import type { Reporter } from './events.ts';
-import { openFiles } from './files.ts';
 import type { FilesOptions } from './files.ts';
 
 export interface SourceFlags {
@@ -48,6 +47,7 @@ export async function openSource(
     return err('--manifests and --kubeconfig are both given: choose one of them');
   }
   if (manifests !== '') {
+    const { openFiles } = await import('./files.ts');
     const files = openFiles(manifests, options);
     if (!files.ok) return files;
     const kube = files.value;
