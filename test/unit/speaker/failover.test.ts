@@ -142,6 +142,25 @@ describe('the link', () => {
     expect(cluster.until(() => cluster.answering(VIP).join() === 'a', 2000)).toBeDefined();
   });
 
+  test('a cable that was out: back, the node listens before it owns, and nobody falls silent', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const cluster = settled(seed);
+      cluster.cut('a');
+      cluster.plug('a', false);
+      cluster.run(3000);
+      expect(cluster.answering(VIP)).toEqual(['b']);
+      cluster.heal();
+      cluster.plug('a', true);
+      let silent = 0;
+      for (let ms = 0; ms < 2000; ms++) {
+        cluster.run(1);
+        if (cluster.answering(VIP).length === 0) silent += 1;
+      }
+      expect(cluster.answering(VIP)).toEqual(['a']);
+      expect(silent).toBeLessThan(20);
+    }
+  });
+
   test('a healed partition is announced by the one who keeps the address', () => {
     const cluster = new Cluster(ABC, { seed: 1, orders });
     cluster.run(2000);
