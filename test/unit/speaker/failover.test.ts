@@ -142,7 +142,7 @@ describe('the link', () => {
     expect(cluster.until(() => cluster.answering(VIP).join() === 'a', 2000)).toBeDefined();
   });
 
-  test('a cable that was out: back, the node listens before it owns, and nobody falls silent', () => {
+  test('a cable that comes back brings the owner back, and no silence', () => {
     for (let seed = 1; seed <= 20; seed++) {
       const cluster = settled(seed);
       cluster.cut('a');
