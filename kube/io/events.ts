@@ -28,7 +28,7 @@ interface Told {
 const REMEMBERED = 4096;
 
 /** A source that is away must not fill the memory with what nobody will read in time. */
-const WAITING = 1000;
+const WAITING = 5000;
 
 /** The API server's limit for newer events; longer ones are no use to anybody. */
 const LONGEST_MESSAGE = 1024;

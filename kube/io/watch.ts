@@ -23,6 +23,11 @@ interface Place {
   readonly path: string;
 }
 
+interface Line {
+  readonly type?: string;
+  readonly object?: KubeObject & { readonly code?: number; readonly message?: string };
+}
+
 type Heard = ReflectorInput extends infer I
   ? I extends unknown
     ? Omit<I, 'attempt'>
@@ -112,14 +117,15 @@ export class Watch {
     if (version === undefined || !Array.isArray(items)) {
       return this.#hear(attempt, this.#unreadable('a list'));
     }
-    const objects = (items as readonly KubeObject[]).map((item) => project(resource, item));
     const more = metadata?.continue;
-    return this.#hear(attempt, {
-      type: 'page',
-      objects,
-      version,
-      next: more === '' ? undefined : more,
-    });
+    let page: Heard;
+    try {
+      const objects = (items as readonly KubeObject[]).map((item) => project(resource, item));
+      page = { type: 'page', objects, version, next: more === '' ? undefined : more };
+    } catch {
+      page = this.#unreadable('a list');
+    }
+    return this.#hear(attempt, page);
   }
 
   async #watch(
@@ -155,13 +161,15 @@ export class Watch {
   }
 
   #line(text: string): Heard {
-    let line: { type?: string; object?: KubeObject & { code?: number; message?: string } };
     try {
-      line = JSON.parse(text) as typeof line;
+      return this.#read(JSON.parse(text) as Line);
     } catch {
       return this.#unreadable('a line of a watch');
     }
-    const { type, object } = line;
+  }
+
+  /** Throws when an object is not what it should be. */
+  #read({ type, object }: Line): Heard {
     if (object === undefined) return this.#unreadable('a line of a watch');
     const version = object.metadata?.resourceVersion ?? '';
     switch (type) {

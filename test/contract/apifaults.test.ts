@@ -217,6 +217,19 @@ describe('a watch', () => {
     expect(Number(query.get('timeoutSeconds'))).toBeGreaterThanOrEqual(300);
   });
 
+  test('does not break over what cannot be read, in a list or in a stream', async () => {
+    const watched = await watching();
+    const { metadata } = service('broken');
+    server.put({ apiVersion: 'v1', kind: 'Service', metadata });
+    const list = server.next(isList(IP_ADDRESS_POOL));
+    const other = new Watching(clientOf(server, clients), SERVICE);
+    const told = await other.until(({ type }) => type === 'problem');
+    expect(told).toMatchObject({ problem: { message: expect.stringMatching(/cannot be read$/) } });
+    expect(watched.events.at(-1)).toMatchObject({ type: 'synced' });
+    const pools = new Watching(kube, IP_ADDRESS_POOL);
+    await Promise.all([list, pools.synced()]);
+  });
+
   test('says which definition is missing, and which right', async () => {
     server.fail({ status: 404 }, isList(IP_ADDRESS_POOL));
     const pools = new Watching(kube, IP_ADDRESS_POOL);

@@ -221,7 +221,7 @@ export class ApiServer {
     }
     const limit = Number(query.get('limit') ?? items.length);
     const rest = items.slice(limit);
-    const next = rest.length === 0 ? '' : `${revision}/${rest.length}`;
+    const next = rest.length === 0 ? '' : `${revision}/${rest.length}${collection}`;
     if (next !== '') this.#pages.set(next, rest);
     return reply(response, 200, {
       kind: 'List',
