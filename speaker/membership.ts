@@ -223,6 +223,24 @@ export class Membership {
     return met;
   }
 
+  /**
+   * Has every peer of the view been heard of late, and heard us? A claim makes others release
+   * what they answer for, so it must not be made on a path that works half, or not yet.
+   */
+  isTwoWay(now: Instant): boolean {
+    for (const peer of this.#peers.values()) {
+      if (!peer.inView) continue;
+      const isAcked = now - this.#sendingTime(peer.acked) < this.#timing.dead;
+      if (!isAcked || this.#lateFor(peer, now) <= 0) return false;
+    }
+    return true;
+  }
+
+  /** Has this node heard a majority of its view, itself included, within that time? */
+  hasCompany(now: Instant, within: Millis = this.#timing.dead): boolean {
+    return this.#present(now, within) + 1 >= this.#majority();
+  }
+
   /** For status: each peer's state in words. */
   standings(): ReadonlyMap<NodeId, Standing> {
     const word = (peer: Peer): Standing => {
@@ -310,8 +328,7 @@ export class Membership {
     assert(peer !== undefined, 'only known peers are judged');
     if (this.#lateFor(peer, now) > 0) return false;
     const majority = this.#majority();
-    const alone = this.#present(now, this.#timing.dead) + 1 < majority;
-    if (alone) return this.#isolation === 'keep';
+    if (!this.hasCompany(now)) return this.#isolation === 'keep';
     let votes = 1;
     for (const [other, reporter] of this.#peers) {
       if (other === id || !reporter.inView || this.#lateFor(reporter, now) <= 0) continue;

@@ -19,12 +19,13 @@ import { nodeId } from './heartbeat.ts';
 import type { Beat, BootId, NodeId } from './heartbeat.ts';
 import { unusable } from './links.ts';
 import type { Link, LinkIndex } from './links.ts';
+import { Listening } from './listening.ts';
 import { Membership } from './membership.ts';
 import type { Heard, Isolation } from './membership.ts';
 import type { Cause, Peer, Phase, ReflexInput, ReflexOutput, ReflexState } from './reflexport.ts';
 import { Table } from './table.ts';
 import type { NamedLink } from './table.ts';
-import { urgentSpacing, warmUp } from './timing.ts';
+import { urgentSpacing } from './timing.ts';
 import type { Timing } from './timing.ts';
 import { ownerOf } from './vip.ts';
 import type { Order } from './vip.ts';
@@ -60,7 +61,6 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   #retryAt: Instant | undefined;
   #phase: Phase = 'listening';
   #cause: Cause = 'start';
-  #listeningSince: Instant = Infinity;
   #claimedWith = 0;
   #claimedAt: Instant = -Infinity;
   #until: Instant = -Infinity;
@@ -74,8 +74,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   #news = true;
   /** The newest instant seen. */
   #now: Instant = -Infinity;
-  /** Since when this node has run without a gap: what it has not heard before proves nothing. */
-  #awakeSince: Instant = -Infinity;
+  readonly #listening: Listening;
   /** Peers that were alive at the last look. */
   #alive: ReadonlySet<NodeId> = new Set();
   /** The membership's version at that look, and at the last report. */
@@ -92,6 +91,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
       options.isolation,
     );
     this.#announcer = new Announcer(options.random);
+    this.#listening = new Listening(options.timing);
   }
 
   handle(input: ReflexInput, now: Instant): void {
@@ -149,7 +149,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     at = earlier(at, this.#membership.deadline(this.#now));
     at = earlier(at, this.#announcer.deadline());
     at = earlier(at, this.#retryAt);
-    if (this.#phase === 'listening') at = earlier(at, this.#mayClaimAt());
+    if (this.#phase === 'listening') at = earlier(at, this.#listening.mayClaimAt());
     return at;
   }
 
@@ -161,7 +161,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     this.#membership.setPeers([...this.#ids.values()]);
     if (!this.#briefed) {
       this.#briefed = true;
-      this.#listeningSince = now;
+      this.#listening.begin(now);
     }
     this.#beatAt = now;
     this.#dirty = true;
@@ -192,6 +192,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     for (const [index, link] of wanted) {
       if (this.#attached.get(index)?.mac !== link.mac) this.#out.push({ kind: 'attach', link });
     }
+    if (this.#attached.size === 0 && wanted.size > 0) this.#listening.linked(this.#now);
     this.#attached = wanted;
     this.#dirty = true;
     this.#news = true;
@@ -210,7 +211,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   // --- decisions ----------------------------------------------------------------------------
 
   #wake(now: Instant): void {
-    if (now - this.#now > 2 * this.#timing.beat) this.#awakeSince = now;
+    this.#listening.wake(now);
     this.#now = now;
     this.#lapseIfLate(now);
   }
@@ -230,7 +231,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
 
   #listenAgain(now: Instant, cause: Cause): void {
     this.#enter('listening', cause);
-    this.#listeningSince = now;
+    this.#listening.begin(now);
     this.#urgent(now);
   }
 
@@ -252,9 +253,11 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     this.#report();
   }
 
-  /** The dead are found by nodes that have themselves listened for as long as it takes. */
   #mayBury(now: Instant): boolean {
-    return this.#phase !== 'listening' && now - this.#awakeSince >= this.#timing.dead;
+    if (this.#attached.size === 0) return false;
+    const within = Math.min(this.#timing.dead, this.#listening.linkedFor(now));
+    if (this.#membership.hasCompany(now, within)) this.#listening.proven();
+    return this.#listening.mayBury(now);
   }
 
   /** Without a link nothing can be answered, and others are to own: let them, at once. */
@@ -290,10 +293,10 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   }
 
   #advance(now: Instant): void {
-    if (this.#phase === 'listening' && now >= this.#mayClaimAt()) {
-      const able = this.#member && this.#attached.size > 0 && this.#membership.mayClaim(now);
-      if (able) this.#claim(now, 'listened');
-      else this.#listeningSince += this.#timing.beat; // ask again a beat later
+    if (this.#phase === 'listening' && now >= this.#listening.mayClaimAt()) {
+      const able = this.#member && this.#attached.size > 0 && this.#membership.isTwoWay(now);
+      if (able && this.#membership.mayClaim(now)) this.#claim(now, 'listened');
+      else this.#listening.defer();
     }
     if (this.#phase !== 'claiming') return;
     const gaveUp = now - this.#claimedAt > 2 * this.#timing.dead;
@@ -314,10 +317,6 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     if (this.#membership.confirmedUntil(now) <= now) return;
     this.#enter('serving', 'confirmed');
     this.#urgent(now);
-  }
-
-  #mayClaimAt(): Instant {
-    return this.#listeningSince + warmUp(this.#timing);
   }
 
   #enter(phase: Phase, cause: Cause): void {

@@ -51,6 +51,14 @@ export function warmUp(t: Timing): Millis {
   return t.dead + t.beat;
 }
 
+/**
+ * How long a node that hears nobody after its link came up takes that for a port that does not
+ * forward yet, before it takes it for being alone: Linux tells a bridge of a carrier up to a
+ * second late, and resolves neighbours once a second. Spanning tree without edge ports takes
+ * longer; then it is alone, and the isolation policy decides.
+ */
+export const RELINK: Millis = 2500;
+
 /** Least distance between two beats when news (a death, a readiness) makes one urgent. */
 export function urgentSpacing(t: Timing): Millis {
   return t.beat / 10;

@@ -186,6 +186,11 @@ export class Cluster {
     this.#cut.clear();
   }
 
+  /** Heals one direction between two. */
+  healOneWay(from: string, to: string): void {
+    this.#cut.delete(`${from}>${to}`);
+  }
+
   #newMember(name: string): Member {
     const boot = Array.from({ length: 16 }, () => Math.floor(this.#random() * 16).toString(16));
     return {

@@ -161,6 +161,31 @@ describe('the link', () => {
     }
   });
 
+  test('a port of a switch that forwards late, to one sooner than to another: one voice', () => {
+    const pairs = ['b', 'c'].flatMap((peer) => [['a', peer] as const, [peer, 'a'] as const]);
+    for (let seed = 1; seed <= 60; seed++) {
+      const cluster = settled(seed);
+      cluster.cut('a');
+      cluster.plug('a', false);
+      cluster.run(3000);
+      cluster.plug('a', true);
+      const opens = pairs.map((_, index) => ((seed * 7919 * (index + 3)) % 12) * 100);
+      let silent = 0;
+      let double = 0;
+      for (let ms = 0; ms < 4000; ms++) {
+        pairs.forEach(([from, to], index) => {
+          if (opens[index] === ms) cluster.healOneWay(from, to);
+        });
+        cluster.run(1);
+        const voices = cluster.answering(VIP).length;
+        if (voices === 0) silent += 1;
+        if (voices > 1) double += 1;
+      }
+      expect(cluster.answering(VIP)).toEqual(['a']);
+      expect({ seed, silent: silent < 20, double }).toEqual({ seed, silent: true, double: 0 });
+    }
+  });
+
   test('a healed partition is announced by the one who keeps the address', () => {
     const cluster = new Cluster(ABC, { seed: 1, orders });
     cluster.run(2000);
