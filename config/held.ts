@@ -11,11 +11,13 @@ export interface Held {
   readonly config: Config | undefined;
   /** Of the newest configuration; not empty: `config` is older than what the user wrote. */
   readonly problems: readonly Problem[];
+  /** Of the newest configuration too, but of BGP objects, which hold back nothing. */
+  readonly aside: readonly Problem[];
 }
 
-export const NOTHING_HELD: Held = { config: undefined, problems: [] };
+export const NOTHING_HELD: Held = { config: undefined, problems: [], aside: [] };
 
 export function hold(before: Held, parsed: Result<Config, readonly Problem[]>): Held {
-  if (parsed.ok) return { config: parsed.value, problems: [] };
-  return { config: before.config, problems: parsed.error };
+  if (!parsed.ok) return { config: before.config, problems: parsed.error, aside: [] };
+  return { config: parsed.value, problems: [], aside: parsed.value.bgp?.problems ?? [] };
 }

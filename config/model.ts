@@ -5,10 +5,13 @@
  */
 import type { LabelSelector } from '../kube/objects.ts';
 import type { Range } from '../net/range.ts';
+import type { Bgp } from './bgp.ts';
 
 export interface Config {
   readonly pools: ReadonlyMap<string, Pool>;
   readonly advertisements: readonly L2Ad[];
+  /** What the BGP kinds say; undefined: nobody was asked. Layer 2 never suffers from it. */
+  readonly bgp?: Bgp;
 }
 
 /** IPAddressPool. */
@@ -28,14 +31,17 @@ export interface Pool {
 export interface PoolAllocation {
   /** Lower is preferred; 0 means none given and comes last. */
   readonly priority: number;
-  /** Empty: every namespace. */
+  /**
+   * Names, and whatever `namespaceSelectors` match now. Empty: every namespace, as there is
+   * neither a name nor a selector; selectors that match nothing close the pool instead.
+   */
   readonly namespaces: ReadonlySet<string>;
   /** Alternatives; empty: every Service. */
   readonly serviceSelectors: readonly LabelSelector[];
   /**
-   * Why nobody may use the pool for now, as a sentence; undefined: usable. Set when a restriction
-   * cannot be evaluated yet (`namespaceSelectors` needs Namespace objects): a restriction that is
-   * not understood must not open the pool for everybody.
+   * Why nobody may use the pool for now, as a sentence; undefined: usable. Set when
+   * `namespaceSelectors` match no namespace, or cannot be evaluated because Namespace objects
+   * cannot be read: neither may open the pool for everybody, as it does in MetalLB.
    */
   readonly closed: string | undefined;
 }

@@ -16,14 +16,10 @@ import type { Result } from '../lib/result.ts';
 import { overlaps, parseRange } from '../net/range.ts';
 import type { Range } from '../net/range.ts';
 import type { Config, L2Ad, Pool, PoolAllocation } from './model.ts';
+import type { Sources } from './parse/sources.ts';
 import type { Problem } from './problem.ts';
 import { check } from './schema.ts';
 import type { IPAddressPool, IPAddressPoolSpec, L2Advertisement } from './schema.ts';
-
-export interface Sources {
-  readonly pools: readonly KubeObject[];
-  readonly advertisements: readonly KubeObject[];
-}
 
 /** Order of the input does not matter. */
 export function parse(sources: Sources): Result<Config, readonly Problem[]> {

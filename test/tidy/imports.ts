@@ -20,7 +20,8 @@ const RANK = new Map([
   ['cli', 6],
 ]);
 
-const PURE = /^(?:lib|net|kube|config(?:\/compat)?|owners|controller|speaker)\/[^/]+\.ts$/;
+const PURE =
+  /^(?:lib|net|kube|config(?:\/(?:compat|parse|schema))?|owners|controller|speaker)\/[^/]+\.ts$/;
 
 /** What a test may import from outside: the runner and the generator of cases. */
 const FOR_TESTS = new Set(['@jest/globals', 'fast-check']);
