@@ -2,6 +2,13 @@
  * The Kubernetes objects the product reads, as plain JSON and only as far as it reads them. Times
  * are strings, as the API server sends them. Field names are Kubernetes' own.
  */
+export interface OwnerReference {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
 export interface Meta {
   readonly name: string;
   readonly namespace?: string;
@@ -11,6 +18,8 @@ export interface Meta {
   readonly creationTimestamp?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
+  /** Kubernetes removes the object when none of them is there any more. */
+  readonly ownerReferences?: readonly OwnerReference[];
 }
 
 export interface KubeObject {

@@ -61,6 +61,8 @@ function metaOf(
     creationTimestamp,
     labels,
     annotations: Object.keys(kept).length === 0 ? undefined : kept,
+    // Set when an object is made, and never looked at again.
+    ownerReferences: undefined,
   });
 }
 

@@ -1,51 +1,22 @@
 /**
  * ServiceL2Status, MetalLB's object that says which node announces a Service: one for each Service
- * that this node announces, made, corrected and removed by its speaker alone. Level-triggered: what
- * is wanted against what the source shows, so what an earlier life left behind goes away, too.
+ * that this node announces, made, corrected and removed by its speaker alone.
  *
  * Names are made from node and Service instead of by the server (`generateName`): the same object
  * cannot be made twice, and nobody has to remember which one it was.
  *
  * Who takes over from a node that is gone removes that node's objects of the Service: the dead
- * cannot. One thing at a time is under way for each object; failures are tried again.
+ * cannot.
  */
+import type { Duty, Wanted } from '../kube/keeper.ts';
 import { SERVICE_L2_STATUS } from '../kube/kube.ts';
-import type { KubeFailure, StatusUpdate, WatchEvent } from '../kube/kube.ts';
-import { keyOf } from '../kube/objects.ts';
-import type { KubeObject } from '../kube/objects.ts';
-import type { Machine } from '../lib/machine.ts';
-import type { Note } from '../lib/note.ts';
-import type { Result } from '../lib/result.ts';
+import type { KubeObject, OwnerReference } from '../kube/objects.ts';
 import { sha256Hex } from '../lib/sha256.ts';
-import { earlier } from '../lib/time.ts';
-import type { Instant, Millis } from '../lib/time.ts';
 import type { SpeakerStatus } from '../owners/report.ts';
-
-export type L2StatusInput =
-  /** `status` may say something else from now on. */
-  | { readonly kind: 'changed' }
-  | { readonly kind: 'watch'; readonly event: WatchEvent }
-  | { readonly kind: 'done'; readonly key: string; readonly result: Written };
-
-/** undefined: it was deleted. */
-export type Written = Result<KubeObject | undefined, KubeFailure>;
-
-export type L2StatusOutput =
-  | { readonly kind: 'create'; readonly key: string; readonly object: KubeObject }
-  | { readonly kind: 'update'; readonly key: string; readonly update: StatusUpdate }
-  | { readonly kind: 'delete'; readonly key: string; readonly version: string }
-  | { readonly kind: 'note'; readonly note: Note };
 
 const NODE = 'metallb.io/node';
 const NAME = 'metallb.io/service-name';
 const NAMESPACE = 'metallb.io/service-namespace';
-
-export const RETRY_FIRST: Millis = 500;
-const RETRY_MOST: Millis = 60_000;
-/** Ten thousand objects change in ten thousand events: they are looked at together. */
-export const SETTLE: Millis = 10;
-/** Requests under way at once. */
-const MOST = 16;
 
 interface L2Status {
   readonly node: string;
@@ -54,210 +25,85 @@ interface L2Status {
   readonly interfaces: readonly { readonly name: string }[];
 }
 
-/** Not to be touched before then: it failed, or its result is not shown yet. */
-interface Pause {
-  readonly failures: number;
-  readonly until: Instant;
-}
-
 export interface L2StatusOptions {
   readonly node: string;
   /** Where the objects are: MetalLB's. */
   readonly namespace: string;
   /** Asked for when it is needed. */
   readonly status: () => SpeakerStatus;
+  /** The pod of this speaker, where it is known: Kubernetes removes with it what it owns. */
+  readonly owner?: () => OwnerReference | undefined;
 }
 
-export class L2Statuses implements Machine<L2StatusInput, L2StatusOutput> {
-  readonly #node: string;
-  readonly #namespace: string;
-  readonly #status: () => SpeakerStatus;
+export class L2Statuses implements Duty {
+  readonly resource = SERVICE_L2_STATUS;
+  readonly failing = 'L2StatusFailed';
+  /** Ten thousand objects change in ten thousand events. */
+  readonly settle = 10;
+  readonly #options: L2StatusOptions;
   /** By key of the Service: interfaces. */
-  #wanted: ReadonlyMap<string, readonly string[]> = new Map();
+  #announced: ReadonlyMap<string, readonly string[]> = new Map();
   #gone: ReadonlySet<string> = new Set();
-  readonly #objects = new Map<string, KubeObject>();
-  readonly #underWay = new Set<string>();
-  readonly #pauses = new Map<string, Pause>();
   readonly #keys = new Map<string, string>();
-  #due: Instant | undefined;
-  #isSynced = false;
   /** This node has announced, or could have: until then what is there may still be right. */
   #hasServed = false;
-  #isChanged = true;
-  #lastSaid = '';
-  readonly #out: L2StatusOutput[] = [];
 
-  constructor({ node, namespace, status }: L2StatusOptions) {
-    this.#node = node;
-    this.#namespace = namespace;
-    this.#status = status;
+  constructor(options: L2StatusOptions) {
+    this.#options = options;
   }
 
-  handle(input: L2StatusInput, now: Instant): void {
-    switch (input.kind) {
-      case 'changed':
-        this.#isChanged = true;
-        break;
-      case 'watch':
-        this.#watch(input.event);
-        break;
-      case 'done':
-        this.#done(input.key, input.result, now);
-        break;
-    }
-    this.#due ??= now + SETTLE;
-  }
-
-  tick(now: Instant): void {
-    const due = this.deadline();
-    if (due === undefined || due > now) return;
-    this.#due = undefined;
-    this.#settle(now);
-  }
-
-  poll(): L2StatusOutput | undefined {
-    return this.#out.shift();
-  }
-
-  deadline(): Instant | undefined {
-    // Many requests are under way: the end of one is an input.
-    if (!this.#isSynced || this.#underWay.size >= MOST) return undefined;
-    let at = this.#due;
-    for (const [key, { until }] of this.#pauses) {
-      if (!this.#underWay.has(key)) at = earlier(at, until);
-    }
-    return at;
-  }
-
-  #watch(event: WatchEvent): void {
-    if (event.type === 'put') {
-      const key = keyOf(event.object);
-      this.#objects.set(key, event.object);
-      this.#shown(key);
-    }
-    if (event.type === 'delete') {
-      this.#objects.delete(event.key);
-      this.#shown(event.key);
-    }
-    if (event.type === 'synced') this.#isSynced = true;
-    // Of a directory every watcher hears of every file; this is about the kind alone.
-    if (event.type === 'problem' && event.problem.place === SERVICE_L2_STATUS.kind) {
-      this.#say(event.problem.message);
-    }
-  }
-
-  #shown(key: string): void {
-    if (this.#pauses.get(key)?.failures === 0) this.#pauses.delete(key);
-  }
-
-  #done(key: string, result: Written, now: Instant): void {
-    this.#underWay.delete(key);
-    if (result.ok) {
-      // What was written may be shown already; nothing is written of what was deleted.
-      const written = result.value?.metadata.resourceVersion;
-      if (written === this.#objects.get(key)?.metadata.resourceVersion) this.#pauses.delete(key);
-      else this.#pauses.set(key, { failures: 0, until: now + RETRY_FIRST });
-      return;
-    }
-    const failures = this.#pauses.get(key)?.failures ?? 0;
-    const until = now + Math.min(RETRY_MOST, RETRY_FIRST * 2 ** failures);
-    this.#pauses.set(key, { failures: failures + 1, until });
-    const { kind, message } = result.error;
-    // The watch is behind: what it will show is what was wanted, or it is decided on again.
-    const isRace = kind === 'conflict' || kind === 'exists' || kind === 'not-found';
-    if (!isRace || failures > 2) this.#say(message);
-  }
-
-  #say(why: string): void {
-    if (this.#lastSaid === why) return;
-    this.#lastSaid = why;
-    const msg = `cannot keep ServiceL2Status up to date: ${why}`;
-    this.#out.push({
-      kind: 'note',
-      note: { level: 'warn', event: 'L2StatusFailed', msg, fields: {} },
-    });
-  }
-
-  #look(): void {
-    const status = this.#status();
-    this.#isChanged = false;
+  wanted(): ReadonlyMap<string, Wanted> | undefined {
+    const status = this.#options.status();
     this.#hasServed ||= status.phase === 'serving';
-    this.#wanted = wantedOf(status);
+    this.#announced = announcedOf(status);
     this.#gone = new Set([...status.peers.dead, ...status.peers.absent]);
-  }
-
-  /** Nothing before the source is known, and before this node could announce anything. */
-  #settle(now: Instant): void {
-    if (!this.#isSynced) return;
-    if (this.#isChanged) this.#look();
-    if (!this.#hasServed) return;
-    const names = new Map<string, string>();
-    for (const service of this.#wanted.keys()) names.set(this.#keyOf(service), service);
-    for (const [key, { until }] of this.#pauses) {
-      if (until <= now && !names.has(key) && !this.#objects.has(key)) this.#pauses.delete(key);
+    if (!this.#hasServed) return undefined;
+    const wanted = new Map<string, Wanted>();
+    for (const service of this.#announced.keys()) {
+      wanted.set(this.#keyOf(service), {
+        make: () => this.#objectOf(service),
+        status: (shown) => {
+          const own = this.#statusOf(service);
+          return sameStatus(shown, own) ? undefined : own;
+        },
+      });
     }
-    for (const key of new Set([...names.keys(), ...this.#objects.keys()])) {
-      if (this.#underWay.size >= MOST) return;
-      if (this.#underWay.has(key) || (this.#pauses.get(key)?.until ?? now) > now) continue;
-      const step = this.#stepFor(key, names.get(key));
-      if (step === undefined) {
-        this.#pauses.delete(key);
-        continue;
-      }
-      this.#underWay.add(key);
-      this.#out.push(step);
-    }
-  }
-
-  /** `service`: of the object of ours that has this key. */
-  #stepFor(key: string, service: string | undefined): L2StatusOutput | undefined {
-    const object = this.#objects.get(key);
-    if (service === undefined) {
-      if (object === undefined || !this.#isStale(object)) return undefined;
-      return { kind: 'delete', key, version: object.metadata.resourceVersion ?? '' };
-    }
-    const status = this.#statusOf(service);
-    if (object === undefined) return { kind: 'create', key, object: this.#objectOf(service) };
-    const { status: shown } = object as { status?: unknown };
-    if (sameStatus(shown, status)) return undefined;
-    const resourceVersion = object.metadata.resourceVersion ?? '';
-    return {
-      kind: 'update',
-      key,
-      update: { resource: SERVICE_L2_STATUS, key, resourceVersion, status },
-    };
+    return wanted;
   }
 
   /** Ours, and not wanted; or of a node that is gone, and this node announces in its place. */
-  #isStale({ metadata }: KubeObject): boolean {
+  isStale({ metadata }: KubeObject): boolean {
     const { [NODE]: node, [NAME]: name, [NAMESPACE]: namespace } = metadata.labels ?? {};
-    if (node === this.#node) return true;
-    const isOurs = this.#wanted.has(`${namespace ?? ''}/${name ?? ''}`);
+    if (node === this.#options.node) return true;
+    const isOurs = this.#announced.has(`${namespace ?? ''}/${name ?? ''}`);
     return node !== undefined && isOurs && this.#gone.has(node);
   }
 
   #keyOf(service: string): string {
     let key = this.#keys.get(service);
     if (key === undefined) {
-      key = `${this.#namespace}/l2-${sha256Hex(`${this.#node} ${service}`).slice(0, 12)}`;
+      const { node, namespace } = this.#options;
+      key = `${namespace}/l2-${sha256Hex(`${node} ${service}`).slice(0, 12)}`;
       this.#keys.set(service, key);
     }
     return key;
   }
 
   #objectOf(service: string): KubeObject {
-    const key = this.#keyOf(service);
+    const { node, namespace, owner } = this.#options;
     const { serviceName, serviceNamespace } = this.#statusOf(service);
-    const labels = { [NODE]: this.#node, [NAME]: serviceName, [NAMESPACE]: serviceNamespace };
-    const name = key.slice(this.#namespace.length + 1);
-    return { ...SERVICE_L2_STATUS, metadata: { name, namespace: this.#namespace, labels } };
+    const labels = { [NODE]: node, [NAME]: serviceName, [NAMESPACE]: serviceNamespace };
+    const name = this.#keyOf(service).slice(namespace.length + 1);
+    const pod = owner?.();
+    const owned = pod === undefined ? {} : { ownerReferences: [pod] };
+    return { ...SERVICE_L2_STATUS, metadata: { name, namespace, labels, ...owned } };
   }
 
   #statusOf(service: string): L2Status {
     const slash = service.indexOf('/');
-    const interfaces = (this.#wanted.get(service) ?? []).map((name) => ({ name }));
+    const interfaces = (this.#announced.get(service) ?? []).map((name) => ({ name }));
     return {
-      node: this.#node,
+      node: this.#options.node,
       serviceName: service.slice(slash + 1),
       serviceNamespace: service.slice(0, slash),
       interfaces,
@@ -265,16 +111,16 @@ export class L2Statuses implements Machine<L2StatusInput, L2StatusOutput> {
   }
 }
 
-function wantedOf({ addresses }: SpeakerStatus): ReadonlyMap<string, readonly string[]> {
-  const wanted = new Map<string, readonly string[]>();
+function announcedOf({ addresses }: SpeakerStatus): ReadonlyMap<string, readonly string[]> {
+  const announced = new Map<string, readonly string[]>();
   for (const { services, interfaces } of addresses) {
     for (const service of services) {
       const names = interfaces.map(({ name }) => name);
-      const all = new Set([...(wanted.get(service) ?? []), ...names]);
-      wanted.set(service, [...all].toSorted());
+      const all = new Set([...(announced.get(service) ?? []), ...names]);
+      announced.set(service, [...all].toSorted());
     }
   }
-  return wanted;
+  return announced;
 }
 
 /** Whatever the order of its fields. */

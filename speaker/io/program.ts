@@ -8,8 +8,10 @@
 import { randomBytes } from 'node:crypto';
 import type { FlagValues } from '../../config/flags.ts';
 import { validate } from '../../config/schema.ts';
+import { Keeping } from '../../kube/io/keeping.ts';
 import { openSource } from '../../kube/io/source.ts';
-import type { Kube, KubeEvent } from '../../kube/kube.ts';
+import { SERVICE_L2_STATUS } from '../../kube/kube.ts';
+import type { Kube, KubeEvent, WatchEvent } from '../../kube/kube.ts';
 import { drive } from '../../lib/drive.ts';
 import type { Driver } from '../../lib/drive.ts';
 import { Alarm, monotonic } from '../../lib/io/clock.ts';
@@ -22,9 +24,9 @@ import { REPORT_PATH } from '../../owners/report.ts';
 import { Brain, WATCHED } from '../brain.ts';
 import type { BrainInput, BrainOutput } from '../brain.ts';
 import type { SPEAKER_FLAGS } from '../flags.ts';
+import { L2Statuses } from '../l2status.ts';
 import { packOrders } from '../orderwire.ts';
 import { identify } from './identity.ts';
-import { L2StatusKeeper } from './l2status.ts';
 import { speakerMetrics } from './metrics.ts';
 import type { SpeakerMetrics } from './metrics.ts';
 import { Nftables } from './nftables.ts';
@@ -83,7 +85,7 @@ class Program {
   #plane = 'none';
   #reflex: ReflexThread | undefined;
   #reporting: Reporting | undefined;
-  readonly #l2statuses: L2StatusKeeper;
+  readonly #l2statuses: Keeping;
   #counting: ((counters: ReadonlyMap<string, bigint>) => void)[] = [];
   #fail: (sentence: string) => void = () => {};
   #started: () => void = () => {};
@@ -101,11 +103,12 @@ class Program {
       wakeAt: (at) => alarm.set(at),
       act: (output) => this.#act(output),
     });
-    this.#l2statuses = new L2StatusKeeper(kube, log, {
+    const l2 = new L2Statuses({
       node: flags.node,
       namespace: flags.namespace,
       status: () => this.#brain.status(this.#plane),
     });
+    this.#l2statuses = new Keeping(kube, log, l2);
     this.#metrics = speakerMetrics(flags.node, this.#brain, () => this.#count());
   }
 
@@ -137,7 +140,8 @@ class Program {
         this.#driver.put({ kind: 'watch', resource, event });
       this.#kube.watch(resource, sink, watching.signal);
     }
-    this.#l2statuses.follow(watching.signal);
+    const shown = (event: WatchEvent): void => this.#l2statuses.show(event);
+    this.#kube.watch(SERVICE_L2_STATUS, shown, watching.signal);
     return this.#giveUp(await failed);
   }
 

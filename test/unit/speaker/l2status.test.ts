@@ -1,6 +1,8 @@
 /** ServiceL2Status in conversation with a source in memory: one for each Service announced. */
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { Keeper } from '../../../kube/keeper.ts';
+import type { KeeperOutput } from '../../../kube/keeper.ts';
 import { SERVICE_L2_STATUS } from '../../../kube/kube.ts';
 import type { KubeFailure, WatchEvent } from '../../../kube/kube.ts';
 import { keyOf } from '../../../kube/objects.ts';
@@ -8,7 +10,6 @@ import type { KubeObject } from '../../../kube/objects.ts';
 import { err, ok } from '../../../lib/result.ts';
 import type { SpeakerStatus } from '../../../owners/report.ts';
 import { L2Statuses } from '../../../speaker/l2status.ts';
-import type { L2StatusOutput } from '../../../speaker/l2status.ts';
 
 const NAMESPACE = 'metallb-system';
 const AWAY: KubeFailure = { kind: 'unavailable', message: 'the API server is away' };
@@ -28,8 +29,9 @@ class Source {
   #version = 0;
   #shown: WatchEvent[] = [];
 
-  started(): L2Statuses {
-    return new L2Statuses({ node: 'node1', namespace: NAMESPACE, status: () => this.#status() });
+  started(): Keeper {
+    const options = { node: 'node1', namespace: NAMESPACE, status: () => this.#status() };
+    return new Keeper(new L2Statuses(options));
   }
 
   /** A new life of the speaker. */
@@ -108,7 +110,7 @@ class Source {
     }
   }
 
-  #answer(out: Exclude<L2StatusOutput, { kind: 'note' }>): void {
+  #answer(out: Exclude<KeeperOutput, { kind: 'note' }>): void {
     this.asked.push(out.kind);
     const { key } = out;
     const done = (failure?: KubeFailure, value?: KubeObject): void => {
