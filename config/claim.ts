@@ -39,6 +39,12 @@ export interface Claim {
   readonly pool: string | undefined;
   /** From status, in the order written there; the first is MetalLB's unit of election. */
   readonly held: readonly Ip[];
+  /**
+   * Since when it holds them, as text to be compared: of two Services that hold one address the
+   * lesser keeps it. Time of `arpeggio.dev/Allocated` becoming True, nothing where an address was
+   * written without it (by MetalLB: oldest), then the time of creation.
+   */
+  readonly since: string;
   /** undefined: shares with nobody. */
   readonly sharing: Sharing | undefined;
   /** `TCP/80`; two Services on one address may not have one in common. */
@@ -130,6 +136,7 @@ function read(service: Service): Reading {
     requested,
     pool: annotations.get('address-pool')?.value.trim() || undefined,
     held: heldAddresses(service),
+    since: sinceOf(service),
     sharing: sharingOf(service, annotations.get('allow-shared-ip')?.value),
     ports: (spec.ports ?? []).map((port) => `${port.protocol ?? 'TCP'}/${port.port}`),
     externalTrafficPolicy: spec.externalTrafficPolicy ?? 'Cluster',
@@ -149,6 +156,21 @@ interface Annotation {
 }
 
 type Annotations = ReadonlyMap<string, Annotation>;
+
+/** Condition that says whether a Service has its addresses. */
+const ALLOCATED = 'arpeggio.dev/Allocated';
+
+/** After every time that there is. */
+const NOT_YET = '~';
+
+/** The API server keeps whole seconds, so both times are cut to them: they compare as text. */
+function sinceOf({ metadata, status }: Service): string {
+  const condition = status?.conditions?.find(({ type }) => type === ALLOCATED);
+  const isShown = (status?.loadBalancer?.ingress ?? []).length > 0;
+  const holds = isShown && (condition === undefined || condition.status === 'True');
+  const since = holds ? (condition?.lastTransitionTime ?? '').slice(0, 19) : NOT_YET;
+  return `${since} ${(metadata.creationTimestamp ?? '').slice(0, 19)}`;
+}
 
 /** By suffix, whatever the prefix. */
 function annotationsOf(service: Service): Annotations {

@@ -2,7 +2,7 @@
  * Who gets which address: a function of the claims and the pools, whatever their order. Rules are
  * MetalLB's (reference: allocator), made deterministic and sticky:
  *
- * 1. Every holder keeps what it may keep, by name where two hold the same without sharing.
+ * 1. Every holder keeps what it may keep, the older where two hold the same without sharing.
  * 2. Then those that lack something, requested addresses before free choice, each by name: first a
  *    second family from its own pool, then whatever the pools give, the lowest address first.
  *
@@ -30,6 +30,23 @@ export interface Entrant {
   readonly keepOnly?: boolean;
 }
 
+/**
+ * An address that an object other than a Service's status keeps from others: an AddressClaim of a
+ * holder that is not among the entrants, or a reservation. Claims of entrants that are decided on
+ * here need not be told, except as `for`: after a restart their Services get the same address.
+ */
+export interface Taken {
+  /** Names the object in a sentence, as in `192.0.2.1 is reserved by AddressClaim "192.0.2.1"`. */
+  readonly by: string;
+  /** Keys of Services that may have it; where they ask for no address they get it first. */
+  readonly for: readonly string[];
+  /**
+   * true: who shows it all the same (and is not in `for`) must leave it: the claim decides.
+   * false: whoever holds it already keeps it; nobody else gets it.
+   */
+  readonly firm: boolean;
+}
+
 export interface Allocation {
   readonly entrants: readonly Entrant[];
   readonly pools: ReadonlyMap<string, Pool>;
@@ -37,6 +54,8 @@ export interface Allocation {
   readonly occupied?: ReadonlyMap<string, readonly Ip[]>;
   /** The same of objects that cannot be read: they may be claims. */
   readonly reserved?: ReadonlyMap<string, readonly Ip[]>;
+  /** What claim objects keep from others, by `formatIp` of the address. */
+  readonly taken?: ReadonlyMap<string, Taken>;
   /** Some pools cannot be read: who holds an address in no pool keeps it. */
   readonly incomplete?: boolean;
 }
@@ -55,19 +74,20 @@ export interface Untouched {
   readonly kind: 'untouched';
 }
 
+const NOTHING: ReadonlyMap<string, Taken> = new Map();
 const NOBODY: ReadonlyMap<string, readonly Ip[]> = new Map();
 
 /** One decision for every entrant. */
 export function allocate(allocation: Allocation): ReadonlyMap<string, Decision> {
   const { pools, incomplete = false } = allocation;
-  const { occupied = NOBODY, reserved = NOBODY } = allocation;
-  const ledger = new Ledger(pools.values());
+  const { occupied = NOBODY, reserved = NOBODY, taken = NOTHING } = allocation;
+  const ledger = new Ledger(pools.values(), taken);
   const decisions = new Map<string, Decision>();
   const lacking: Holder[] = [];
   const lost: (readonly [Ip, string])[] = [];
   for (const [key, addresses] of occupied) for (const ip of addresses) lost.push([ip, key]);
   for (const [key, addresses] of reserved) for (const ip of addresses) ledger.reserve(ip, key);
-  for (const { claim, keepOnly = false } of allocation.entrants.toSorted(byKey)) {
+  for (const { claim, keepOnly = false } of allocation.entrants.toSorted(bySeniority)) {
     const unknown = claim.held.some((ip) => ledger.poolOf(ip) === undefined);
     if (incomplete && unknown) {
       decisions.set(claim.key, { kind: 'untouched' });
@@ -90,8 +110,10 @@ export function allocate(allocation: Allocation): ReadonlyMap<string, Decision> 
   return decisions;
 }
 
-function byKey(a: Entrant, b: Entrant): number {
-  return a.claim.key < b.claim.key ? -1 : 1;
+/** Who got its address first, keeps it. */
+function bySeniority({ claim: a }: Entrant, { claim: b }: Entrant): number {
+  if (a.since !== b.since) return a.since < b.since ? -1 : 1;
+  return a.key < b.key ? -1 : 1;
 }
 
 /** A claim and the part of its addresses that it keeps. */
@@ -102,7 +124,9 @@ interface Holder {
 
 /** Who asks for one certain address comes before who takes any; else as they are, by name. */
 function byUrgency(a: Holder, b: Holder): number {
-  return Number(b.claim.requested.length > 0) - Number(a.claim.requested.length > 0);
+  const requests = Number(b.claim.requested.length > 0) - Number(a.claim.requested.length > 0);
+  if (requests !== 0) return requests;
+  return a.claim.key < b.claim.key ? -1 : 1;
 }
 
 /** Held addresses that claim and pools allow, all from one pool: that of the first. */

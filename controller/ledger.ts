@@ -5,16 +5,17 @@
  */
 import type { Claim } from '../config/claim.ts';
 import type { Pool } from '../config/model.ts';
-import { sameIp } from '../net/ip.ts';
+import { formatIp, sameIp } from '../net/ip.ts';
 import type { Family, Ip } from '../net/ip.ts';
 import { contains } from '../net/range.ts';
 import type { Range } from '../net/range.ts';
+import type { Taken } from './allocate.ts';
 import { Candidates } from './candidates.ts';
 import { Tenants } from './tenants.ts';
 
 /** Why somebody may not use an address now. */
 export interface Conflict {
-  readonly reason: 'AddressInUse' | 'AddressBeingReleased';
+  readonly reason: 'AddressInUse' | 'AddressBeingReleased' | 'AddressReserved';
   /** What holds it, as the rest of a sentence: `is used by default/web`. */
   readonly message: string;
 }
@@ -49,7 +50,10 @@ export class Ledger {
   readonly #shared = new Map<string, Ip[]>();
   readonly #candidates = new Map<string, Candidates>();
 
-  constructor(pools: Iterable<Pool>) {
+  readonly #taken: ReadonlyMap<string, Taken>;
+
+  constructor(pools: Iterable<Pool>, taken: ReadonlyMap<string, Taken> = new Map()) {
+    this.#taken = taken;
     const all: Stretch[] = [];
     for (const pool of pools) {
       const own = pool.ranges.map((range, rank) => ({ pool, range, rank, next: range.first }));
@@ -84,8 +88,13 @@ export class Ledger {
   conflict(ip: Ip, claim: Claim): Conflict | undefined {
     const why = this.#users[ip.family].get(ip.value)?.refusal(claim);
     if (why !== undefined) return { reason: 'AddressInUse', message: why };
+    const isHeld = claim.held.some((held) => sameIp(held, ip));
+    const taken = this.#taken.size === 0 ? undefined : this.#taken.get(formatIp(ip));
+    if (taken !== undefined && (taken.firm || !isHeld) && !taken.for.includes(claim.key)) {
+      return { reason: 'AddressReserved', message: `is reserved by ${taken.by}` };
+    }
     // Whoever holds it, too, need not wait: a double is healed, not made.
-    if (claim.held.some((held) => sameIp(held, ip))) return undefined;
+    if (isHeld) return undefined;
     const holder = this.#reserved[ip.family].get(ip.value);
     if (holder !== undefined) {
       const message = `is held by ${holder}, whose manifest cannot be read`;
@@ -152,10 +161,16 @@ export class Ledger {
     const { family } = range;
     while (stretch.next <= range.last) {
       const ip = { family, value: stretch.next };
-      if (!this.#users[family].has(ip.value) && !isAvoided(pool, ip)) return ip;
+      if (!this.#users[family].has(ip.value) && !isAvoided(pool, ip) && !this.#isTaken(ip)) {
+        return ip;
+      }
       stretch.next += 1n;
     }
     return undefined;
+  }
+
+  #isTaken(ip: Ip): boolean {
+    return this.#taken.size > 0 && this.#taken.has(formatIp(ip));
   }
 
   #lowestShared(pool: Pool, family: Family, claim: Claim): Ip | undefined {

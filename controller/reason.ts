@@ -23,5 +23,7 @@ export type Reason =
   /** The address asked for ends in .0 or .255, and its pool avoids these. */
   | 'AddressAvoided'
   | 'AddressInUse'
+  /** An AddressClaim keeps the address asked for from it. */
+  | 'AddressReserved'
   /** Another Service is just giving the address back; for a moment only. */
   | 'AddressBeingReleased';
