@@ -16,6 +16,13 @@ export interface Resource {
 
 export const SERVICE: Resource = { apiVersion: 'v1', kind: 'Service' };
 export const NODE: Resource = { apiVersion: 'v1', kind: 'Node' };
+export const NAMESPACE: Resource = { apiVersion: 'v1', kind: 'Namespace' };
+export const CONFIG_MAP: Resource = { apiVersion: 'v1', kind: 'ConfigMap' };
+export const LEASE: Resource = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' };
+export const SERVICE_CIDR: Resource = {
+  apiVersion: 'networking.k8s.io/v1',
+  kind: 'ServiceCIDR',
+};
 export const ENDPOINT_SLICE: Resource = {
   apiVersion: 'discovery.k8s.io/v1',
   kind: 'EndpointSlice',
@@ -31,6 +38,26 @@ export const L2_ADVERTISEMENT: Resource = {
 export const SERVICE_L2_STATUS: Resource = {
   apiVersion: 'metallb.io/v1beta1',
   kind: 'ServiceL2Status',
+};
+export const SERVICE_BGP_STATUS: Resource = {
+  apiVersion: 'metallb.io/v1beta1',
+  kind: 'ServiceBGPStatus',
+};
+export const BGP_ADVERTISEMENT: Resource = {
+  apiVersion: 'metallb.io/v1beta1',
+  kind: 'BGPAdvertisement',
+};
+export const BGP_PEER: Resource = { apiVersion: 'metallb.io/v1beta2', kind: 'BGPPeer' };
+export const BFD_PROFILE: Resource = { apiVersion: 'metallb.io/v1beta1', kind: 'BFDProfile' };
+export const COMMUNITY: Resource = { apiVersion: 'metallb.io/v1beta1', kind: 'Community' };
+export const CONFIGURATION_STATE: Resource = {
+  apiVersion: 'metallb.io/v1beta1',
+  kind: 'ConfigurationState',
+};
+/** Named after an address: who made it has the address. */
+export const ADDRESS_CLAIM: Resource = {
+  apiVersion: 'arpeggio.dev/v1alpha1',
+  kind: 'AddressClaim',
 };
 
 export type WatchEvent =
@@ -55,6 +82,8 @@ export interface SourceProblem {
   readonly path: string;
   /** One sentence: what is wrong and what to do. */
   readonly message: string;
+  /** The source is there and says that this kind may not be read, or that it does not know it. */
+  readonly refusal?: 'forbidden' | 'absent';
 }
 
 export type KubeFailure =
@@ -94,6 +123,13 @@ export interface Kube {
   updateStatus(update: StatusUpdate): Promise<Result<KubeObject, KubeFailure>>;
   /** An object of ours, without its status, which only `updateStatus` writes. */
   create(object: KubeObject): Promise<Result<KubeObject, KubeFailure>>;
+  /** As it is at the source at this moment, not as a watch showed it. */
+  read(resource: Resource, key: string): Promise<Result<KubeObject, KubeFailure>>;
+  /**
+   * All of an object of ours but its status. It must be the version that it names: `conflict`
+   * otherwise.
+   */
+  replace(object: KubeObject): Promise<Result<KubeObject, KubeFailure>>;
   /** Of an object of ours; with a version, only that one (`conflict` otherwise). */
   delete(resource: Resource, key: string, version?: string): Promise<Result<void, KubeFailure>>;
   record(event: KubeEvent): Promise<Result<void, KubeFailure>>;

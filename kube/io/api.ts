@@ -12,6 +12,7 @@ import type { AbortSignalLike } from '../../lib/signal.ts';
 import { SERVICE_L2_STATUS } from '../kube.ts';
 import type { Kube, KubeEvent, KubeFailure, Resource, StatusUpdate, WatchEvent } from '../kube.ts';
 import { collectionPath, groupOf, objectPath } from '../location.ts';
+import { keyOf } from '../objects.ts';
 import type { KubeObject } from '../objects.ts';
 import { project } from '../project.ts';
 import { Client } from './client.ts';
@@ -94,6 +95,17 @@ export class Api implements Kube {
     const { resourceVersion: _, ...meta } = metadata;
     const body = { ...object, metadata: meta };
     return this.#projected(resource, { method: 'POST', path, body });
+  }
+
+  read(resource: Resource, key: string): Promise<Result<KubeObject, KubeFailure>> {
+    return this.#projected(resource, { method: 'GET', path: objectPath(resource, key) });
+  }
+
+  replace(object: KubeObject): Promise<Result<KubeObject, KubeFailure>> {
+    const { apiVersion, kind } = object;
+    const resource = { apiVersion, kind };
+    const path = objectPath(resource, keyOf(object));
+    return this.#projected(resource, { method: 'PUT', path, body: object });
   }
 
   async delete(

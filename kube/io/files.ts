@@ -183,15 +183,58 @@ export class Files implements Kube {
     return Promise.resolve(ok(this.#directory.object(resource, key) ?? object));
   }
 
+  read(resource: Resource, key: string): Promise<Result<KubeObject, KubeFailure>> {
+    this.#feed([...this.#status.look(ownName(resource, key)), ...this.#look(resource, key)]);
+    const object = this.#directory.object(resource, key);
+    const message = `${resource.kind} ${key} does not exist`;
+    return Promise.resolve(object === undefined ? err({ kind: 'not-found', message }) : ok(object));
+  }
+
+  #look(resource: Resource, key: string): readonly DirectoryInput[] {
+    return this.#status.look(overlayName(resource, key));
+  }
+
+  replace(object: KubeObject): Promise<Result<KubeObject, KubeFailure>> {
+    return Promise.resolve(this.#replace(object));
+  }
+
+  #replace(object: KubeObject): Result<KubeObject, KubeFailure> {
+    const { apiVersion, kind, metadata } = object;
+    const [resource, key] = [{ apiVersion, kind }, keyOf(object)];
+    const current = this.#owned(resource, key, metadata.resourceVersion ?? '');
+    if (!current.ok) return current;
+    const { status: _, ...rest } = object as KubeObject & { status?: unknown };
+    const { resourceVersion: __, ...meta } = metadata;
+    const { uid = randomUUID() } = current.value.metadata;
+    const text = writeYaml({ ...rest, metadata: { ...meta, uid } });
+    const name = ownName(resource, key);
+    const written = this.#inStatus((folder) => writeAtomically(join(folder, name), text));
+    if (!written.ok) return written;
+    this.#feed([{ type: 'overlay', name, text }]);
+    return ok(this.#directory.object(resource, key) ?? object);
+  }
+
   delete(resource: Resource, key: string, version?: string): Promise<Result<void, KubeFailure>> {
     return Promise.resolve(this.#delete(resource, key, version));
   }
 
   #delete(resource: Resource, key: string, version?: string): Result<void, KubeFailure> {
+    const current = this.#owned(resource, key, version);
+    if (!current.ok) return current;
+    const [name, laid] = [ownName(resource, key), overlayName(resource, key)];
+    const removed = this.#inStatus((folder) => {
+      for (const each of [name, laid]) rmSync(join(folder, each), { force: true });
+    });
+    if (!removed.ok) return removed;
+    this.#feed([name, laid].map((each) => ({ type: 'overlay', name: each, text: undefined })));
+    return ok(undefined);
+  }
+
+  /** An object that a program made, of that version if one is given. */
+  #owned(resource: Resource, key: string, version?: string): Result<KubeObject, KubeFailure> {
     const name = ownName(resource, key);
     const what = `${resource.kind} ${key}`;
-    const laid = overlayName(resource, key);
-    this.#feed([...this.#status.look(name), ...this.#status.look(laid)]);
+    this.#feed([...this.#status.look(name), ...this.#look(resource, key)]);
     const current = this.#directory.object(resource, key);
     if (current === undefined) {
       return err({ kind: 'not-found', message: `${what} does not exist` });
@@ -201,14 +244,9 @@ export class Files implements Kube {
     }
     if (!existsSync(join(this.#path, 'status', name))) {
       const place = this.place(resource, key, '');
-      return err({ kind: 'forbidden', message: `${what} is the user's: remove it at ${place}` });
+      return err({ kind: 'forbidden', message: `${what} is the user's: change it at ${place}` });
     }
-    const removed = this.#inStatus((folder) => {
-      for (const each of [name, laid]) rmSync(join(folder, each), { force: true });
-    });
-    if (!removed.ok) return removed;
-    this.#feed([name, laid].map((each) => ({ type: 'overlay', name: each, text: undefined })));
-    return ok(undefined);
+    return ok(current);
   }
 
   /** A directory is read at once; what cannot be read is a problem of its own. */

@@ -275,16 +275,21 @@ export class ApiServer {
       this.#tell();
       return reply(response, 200, { kind: 'Status', status: 'Success' });
     }
-    const isStatus = method === 'PUT' && part === 'status';
-    if (!isStatus && method !== 'PATCH') {
+    // Nobody may update a Service itself, by the RBAC that must do.
+    const isStatus = part === 'status';
+    if (method === 'PUT' && !isStatus && present.kind === 'Service') {
       return refuse(response, 403, 'Forbidden', `cannot ${method} this`);
     }
-    // The status, and metadata with everything that was left out of it gone.
+    // What is put, and metadata with everything that was left out of it gone.
     const { name, namespace, uid } = present.metadata;
     const metadata = { ...given.metadata, name, namespace, uid };
-    const changed = isStatus
-      ? { ...present, status: given.status, metadata }
-      : { ...present, ...given, metadata: present.metadata };
+    const kept = present.status === undefined ? {} : { status: present.status };
+    const changed =
+      method === 'PATCH'
+        ? { ...present, ...given, metadata: present.metadata }
+        : isStatus
+          ? { ...present, status: given.status, metadata }
+          : { ...given, ...kept, metadata };
     const written = this.store.write(collection, changed as KubeObject);
     this.#tell();
     return reply(response, 200, written);

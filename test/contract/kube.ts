@@ -122,6 +122,7 @@ export function kubeContract(name: string, open: () => Promise<World>): void {
     });
     describe('objects of ours', () => {
       ownTests();
+      replaceTests();
     });
     describe('for people', () => {
       peopleTests();
@@ -301,6 +302,51 @@ function ownTests(): void {
     const now = written.ok ? versionOf(written.value) : '';
     expect((await other.delete(SERVICE_L2_STATUS, key, now)).ok).toBe(true);
     await watching.until(({ type }) => type === 'delete');
+  });
+}
+
+function replaceTests(): void {
+  const key = 'metallb-system/l2-a';
+
+  test('replaced: what is left out is gone, the status stays', async () => {
+    const created = await world.kube.create(ours('l2-a'));
+    const old = created.ok ? versionOf(created.value) : '';
+    const status = { node: 'node1' };
+    const written = await world.kube.updateStatus({
+      resource: SERVICE_L2_STATUS,
+      key,
+      resourceVersion: old,
+      status,
+    });
+    const resourceVersion = written.ok ? versionOf(written.value) : '';
+    const { metadata, ...rest } = ours('l2-a');
+    const labels = { 'example.org/other': 'yes' };
+    const next = { ...rest, metadata: { ...metadata, labels, resourceVersion } };
+    const replaced = await world.kube.replace(next);
+    expect(replaced.ok && replaced.value.metadata.labels).toEqual(labels);
+    expect(replaced.ok && versionOf(replaced.value)).not.toBe(resourceVersion);
+    const seen = await (await world.second()).read(SERVICE_L2_STATUS, key);
+    expect(seen.ok && seen.value.metadata.labels).toEqual(labels);
+    expect(seen.ok && (seen.value as Service).status).toEqual(status);
+    const uid = created.ok ? created.value.metadata.uid : '';
+    expect(seen.ok && seen.value.metadata.uid).toBe(uid);
+  });
+
+  test('an old version is a conflict, and writes nothing; what is not there is not found', async () => {
+    const created = await world.kube.create(ours('l2-a'));
+    const first = created.ok ? created.value : ours('l2-a');
+    const labels = { 'example.org/other': 'yes' };
+    const next = { ...first, metadata: { ...first.metadata, labels } };
+    expect((await world.kube.replace(next)).ok).toBe(true);
+    const late = await (await world.second()).replace(first);
+    expect(late.ok ? '' : late.error.kind).toBe('conflict');
+    const seen = await world.kube.read(SERVICE_L2_STATUS, key);
+    expect(seen.ok && seen.value.metadata.labels).toEqual(labels);
+    await world.kube.delete(SERVICE_L2_STATUS, key);
+    const gone = await world.kube.replace(next);
+    expect(gone.ok ? '' : gone.error.kind).toBe('not-found');
+    const nothing = await world.kube.read(SERVICE_L2_STATUS, key);
+    expect(nothing.ok ? '' : nothing.error.kind).toBe('not-found');
   });
 }
 
