@@ -64,7 +64,7 @@ describe('pools', () => {
       serviceSelectors: [],
       closed: undefined,
     });
-    expect(config.pools.get('b')?.allocation?.closed).toContain('namespaceSelectors');
+    expect(config.pools.get('b')?.allocation?.closed).toContain('Namespaces cannot be read');
   });
 
   test('every problem is reported, with object, path and sentence', () => {
@@ -133,7 +133,7 @@ describe('pools', () => {
     const twin = pool('a', { addresses: ['192.0.2.4/30'] });
     const other = { ...twin, metadata: { name: 'a', namespace: 'other' } };
     expect(problems([pool('a', { addresses: ['192.0.2.0/30'] }), other])).toEqual([
-      ['other/a', 'metadata.name', 'pool "a" is defined twice; rename or remove one'],
+      ['other/a', 'metadata.name', 'IPAddressPool "a" is defined twice; rename or remove one'],
     ]);
   });
 

@@ -1,0 +1,40 @@
+/** BFDProfiles. Bounds of the numbers are the schema's matter. */
+import { BFD_PROFILE } from '../../kube/kube.ts';
+import type { KubeObject } from '../../kube/objects.ts';
+import type { BfdProfile } from '../bgp.ts';
+import type { Problem } from '../problem.ts';
+import { reportTwins, wellFormed } from './report.ts';
+
+interface Profile extends KubeObject {
+  readonly spec?: {
+    readonly receiveInterval?: number;
+    readonly transmitInterval?: number;
+    readonly echoInterval?: number;
+    readonly detectMultiplier?: number;
+    readonly minimumTtl?: number;
+    readonly echoMode?: boolean;
+    readonly passiveMode?: boolean;
+  };
+}
+
+export function parseBfdProfiles(
+  present: readonly KubeObject[],
+  problems: Problem[],
+): ReadonlyMap<string, BfdProfile> {
+  const objects = wellFormed<Profile>(present, BFD_PROFILE, problems);
+  reportTwins(objects, BFD_PROFILE, problems);
+  return new Map(objects.map((object) => [object.metadata.name, profileOf(object)]));
+}
+
+function profileOf({ metadata, spec = {} }: Profile): BfdProfile {
+  return {
+    name: metadata.name,
+    receiveInterval: spec.receiveInterval,
+    transmitInterval: spec.transmitInterval,
+    echoInterval: spec.echoInterval,
+    detectMultiplier: spec.detectMultiplier,
+    minimumTtl: spec.minimumTtl,
+    echoMode: spec.echoMode ?? false,
+    passiveMode: spec.passiveMode ?? false,
+  };
+}
