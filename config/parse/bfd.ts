@@ -21,7 +21,7 @@ export function parseBfdProfiles(
   present: readonly KubeObject[],
   problems: Problem[],
 ): ReadonlyMap<string, BfdProfile> {
-  const objects = wellFormed<Profile>(present, BFD_PROFILE, problems);
+  const objects = wellFormed(present, BFD_PROFILE, problems) as readonly Profile[];
   reportTwins(objects, BFD_PROFILE, problems);
   return new Map(objects.map((object) => [object.metadata.name, profileOf(object)]));
 }

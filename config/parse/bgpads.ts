@@ -44,7 +44,7 @@ export function parseBgpAds(
   context: AdContext,
   problems: Problem[],
 ): readonly BgpAd[] {
-  const objects = wellFormed<Advertisement>(present, BGP_ADVERTISEMENT, problems);
+  const objects = wellFormed(present, BGP_ADVERTISEMENT, problems) as readonly Advertisement[];
   reportTwins(objects, BGP_ADVERTISEMENT, problems);
   const contested = new Map<string, BgpAd>();
   return objects.map((object) => {

@@ -21,7 +21,7 @@ export function parseCommunities(
   present: readonly KubeObject[],
   problems: Problem[],
 ): ReadonlyMap<string, CommunityValue> {
-  const objects = wellFormed<Community>(present, COMMUNITY, problems);
+  const objects = wellFormed(present, COMMUNITY, problems) as readonly Community[];
   const values = new Map<string, CommunityValue>();
   const seen = new Set<string>();
   for (const object of objects) {

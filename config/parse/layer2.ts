@@ -15,7 +15,11 @@ export function parseLayer2(
   pools: Pools,
   problems: Problem[],
 ): readonly L2Ad[] {
-  const objects = wellFormed<L2Advertisement>(advertisements, L2_ADVERTISEMENT, problems);
+  const objects = wellFormed(
+    advertisements,
+    L2_ADVERTISEMENT,
+    problems,
+  ) as readonly L2Advertisement[];
   return objects.map((object) =>
     advertisementOf(object, pools, reporter(L2_ADVERTISEMENT, object, problems)),
   );

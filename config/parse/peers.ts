@@ -58,7 +58,7 @@ export function parsePeers(
   profiles: ReadonlyMap<string, unknown> | undefined,
   problems: Problem[],
 ): readonly BgpPeer[] {
-  const objects = wellFormed<Peer>(present, BGP_PEER, problems);
+  const objects = wellFormed(present, BGP_PEER, problems) as readonly Peer[];
   reportTwins(objects, BGP_PEER, problems);
   const peers: BgpPeer[] = [];
   for (const object of objects) {

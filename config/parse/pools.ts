@@ -27,7 +27,7 @@ export interface Pools {
 }
 
 export function parsePools({ pools, namespaces }: Sources, problems: Problem[]): Pools {
-  const objects = wellFormed<IPAddressPool>(pools, IP_ADDRESS_POOL, problems);
+  const objects = wellFormed(pools, IP_ADDRESS_POOL, problems) as readonly IPAddressPool[];
   const byName = new Map<string, Pool>();
   const entries: Entry[] = [];
   reportTwins(objects, IP_ADDRESS_POOL, problems);

@@ -17,11 +17,11 @@ export function reporter(resource: Resource, object: KubeObject, problems: Probl
  * Those that can be read at all, in the order of their keys, so that the same objects always give
  * the same configuration and the same problems; the faults of the others are reported.
  */
-export function wellFormed<T extends KubeObject>(
+export function wellFormed(
   objects: readonly KubeObject[],
   resource: Resource,
   problems: Problem[],
-): readonly T[] {
+): readonly KubeObject[] {
   const sorted = objects.toSorted((a, b) => compareText(keyOf(a), keyOf(b)));
   return sorted.filter((object) => {
     // Names in the old ConfigMap were free text, and Services ask for pools by them.
@@ -30,7 +30,7 @@ export function wellFormed<T extends KubeObject>(
     const report = reporter(resource, object, problems);
     for (const fault of faults) report(fault.path, fault.message);
     return faults.length === 0;
-  }) as readonly KubeObject[] as readonly T[];
+  });
 }
 
 /** Two objects of one name would be taken for each other wherever the name is used. */
