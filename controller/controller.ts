@@ -33,8 +33,10 @@ import type { Ip } from '../net/ip.ts';
 import type { SpeakerReport } from '../owners/report.ts';
 import { allocate } from './allocate.ts';
 import type { Decision } from './allocate.ts';
+import type { Note } from './note.ts';
 import { isOvertaken, plan } from './plan.ts';
 import type { Plan, Subject } from './plan.ts';
+import { saysTheSame } from './poolstatus.ts';
 import type { Reports } from './reports.ts';
 import { Troubles } from './troubles.ts';
 import { usageOf } from './usage.ts';
@@ -58,23 +60,14 @@ export type ControllerInput =
 export type ControllerOutput =
   | { readonly type: 'write'; readonly update: StatusUpdate }
   | { readonly type: 'record'; readonly event: KubeEvent }
-  | { readonly type: 'note'; readonly note: Note };
-
-/** Something worth a line in the log. */
-export interface Note {
-  readonly level: 'info' | 'warn' | 'error';
-  /** Stable name to search for. */
-  readonly event: string;
-  readonly message: string;
-  readonly service?: string;
-  /** Where a person finds it; or the field, for the driver to find it. */
-  readonly place?: string;
-  readonly problem?: Problem;
-}
+  | { readonly type: 'note'; readonly note: Note }
+  /** `report` may say something else from now on. */
+  | { readonly type: 'changed' };
 
 /** What metrics and readiness show. */
 export interface Report {
   readonly synced: boolean;
+  readonly held: Held;
   readonly configured: boolean;
   readonly stale: boolean;
   readonly problems: number;
@@ -175,6 +168,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     this.#usage ??= usageOf(config?.pools ?? new Map(), this.#decisions.values());
     return {
       synced: this.#isSynced(),
+      held: this.#held,
       configured: config !== undefined,
       stale: problems.length > 0,
       problems: problems.length + this.#troubles.size,
@@ -198,7 +192,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
       case 'put':
         if (kind === SERVICE.kind) {
           if (!this.#putService(event.object as Service)) return;
-        } else this.#pools.set(keyOf(event.object), event.object);
+        } else if (!this.#putPool(event.object)) return;
         break;
       case 'delete':
         if (kind === SERVICE.kind) this.#drop(event.key);
@@ -240,6 +234,13 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     return last === undefined || this.#isWaitedFor || !isEcho(before, service, last.promised);
   }
 
+  /** A status is ours, and says nothing that was not known. */
+  #putPool(pool: KubeObject): boolean {
+    const before = this.#pools.get(keyOf(pool));
+    this.#pools.set(keyOf(pool), pool);
+    return before === undefined || !saysTheSame(before, pool);
+  }
+
   #drop(key: string): void {
     if (this.#services.get(key)?.last?.state === 'under way') this.#underWay -= 1;
     this.#services.delete(key);
@@ -267,6 +268,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     this.#reports?.forget(now);
     for (const [key, at] of this.#retries) if (at <= now) this.#retries.delete(key);
     if (this.#poolsChanged) this.#configure();
+    this.#queue.push({ type: 'changed' });
     const { config } = this.#held;
     if (config === undefined) return;
     const views = [...this.#services.values()].map(({ service, last }) =>

@@ -25,8 +25,11 @@ export interface Duty {
   readonly failing: string;
   /** Changes come in bursts: they are looked at together, that long after the first. */
   readonly settle: Millis;
-  /** By key; asked after `changed`. undefined: it is not known (yet), nothing is touched. */
-  wanted(): ReadonlyMap<string, Wanted> | undefined;
+  /**
+   * By key, as long as nothing changes. `shown` is what there is. undefined: it is not known (yet),
+   * nothing is touched.
+   */
+  wanted(shown: ReadonlyMap<string, KubeObject>): ReadonlyMap<string, Wanted> | undefined;
   /** Whether an object that is not wanted is to be removed. */
   isStale(object: KubeObject): boolean;
 }
@@ -121,6 +124,7 @@ export class Keeper implements Machine<KeeperInput, KeeperOutput> {
   #watch(event: WatchEvent): void {
     if (event.type === 'put') {
       const key = keyOf(event.object);
+      if (!this.#objects.has(key)) this.#isChanged = true;
       this.#objects.set(key, event.object);
       this.#shown(key);
     }
@@ -177,7 +181,7 @@ export class Keeper implements Machine<KeeperInput, KeeperOutput> {
     if (!this.#isSynced) return;
     if (this.#isChanged) {
       this.#isChanged = false;
-      this.#wanted = this.#duty.wanted();
+      this.#wanted = this.#duty.wanted(this.#objects);
     }
     if (this.#wanted === undefined) return;
     for (const [key, { until }] of this.#pauses) {

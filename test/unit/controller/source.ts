@@ -186,12 +186,13 @@ export class Source {
   #listen(): void {
     for (let out = this.machine.poll(); out !== undefined; out = this.machine.poll()) {
       if (out.type === 'write') this.writes.push(out.update);
-      this.heard.push(inWords(out));
+      // For whoever keeps counters, with every decision.
+      if (out.type !== 'changed') this.heard.push(inWords(out));
     }
   }
 }
 
-function inWords(out: ControllerOutput): string {
+function inWords(out: Exclude<ControllerOutput, { type: 'changed' }>): string {
   switch (out.type) {
     case 'write':
       return `write ${out.update.key}`;
