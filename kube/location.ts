@@ -9,9 +9,14 @@ export function collectionPath(resource: Resource, namespace: string | undefined
   const { apiVersion, kind } = resource;
   const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
   const within = namespace === undefined ? '' : `/namespaces/${namespace}`;
+  return `${root}${within}/${pluralOf(kind)}`;
+}
+
+/** The word in paths, rights and the names of CRDs. */
+export function pluralOf(kind: string): string {
   const word = kind.toLowerCase();
-  const plural = /(?:s|x|z|ch|sh)$/.test(word) ? `${word}es` : `${word}s`;
-  return `${root}${within}/${plural}`;
+  if (/[^aeiou]y$/.test(word)) return `${word.slice(0, -1)}ies`;
+  return /(?:s|x|z|ch|sh)$/.test(word) ? `${word}es` : `${word}s`;
 }
 
 /** One object, or a part of it such as `status`. */

@@ -102,6 +102,41 @@ describe('validate', () => {
     expect(faults(raw)).toEqual([[path, message]]);
   });
 
+  test.each([
+    ['v1beta1', 'BGPAdvertisement', {}],
+    ['v1beta1', 'BGPAdvertisement', { spec: { aggregationLength: 24, communities: ['1:2'] } }],
+    ['v1beta1', 'BGPPeer', { spec: { myASN: 1, peerASN: 2, peerAddress: '192.0.2.1' } }],
+    ['v1beta2', 'BGPPeer', { spec: { myASN: 1, dynamicASN: 'external', interface: 'eth0' } }],
+    ['v1beta1', 'BFDProfile', { spec: { echoMode: true } }],
+    ['v1beta1', 'Community', { spec: { communities: [{ name: 'a', value: '1:2' }] } }],
+    ['v1beta1', 'ServiceBGPStatus', { status: { node: 'node1', peers: ['router'] } }],
+    ['v1beta1', 'ConfigurationState', { status: { result: 'Valid' } }],
+  ])('accepts of MetalLB also: %s %s %j', (version, kind, rest) => {
+    const apiVersion = `metallb.io/${version}`;
+    expect(knows(apiVersion, kind)).toBe(true);
+    expect(faults({ apiVersion, kind, metadata: { name: 'a' }, ...rest })).toEqual([]);
+  });
+
+  test('accepts a reservation', () => {
+    const metadata = { name: '192.0.2.1', namespace: 'metallb-system' };
+    const claim = { apiVersion: 'arpeggio.dev/v1alpha1', kind: 'AddressClaim', metadata };
+    expect(faults({ ...claim, spec: { address: '192.0.2.1' } })).toEqual([]);
+    expect(faults(claim)).toEqual([['spec', 'spec is missing']]);
+  });
+
+  test.each([
+    ['BGPAdvertisement', { aggregationLength: 33 }, 'aggregationLength must be at most 32'],
+    ['BFDProfile', { detectMultiplier: 1 }, 'detectMultiplier must be at least 2'],
+    ['BGPPeer', { myASN: 1, peerPort: 20_000 }, 'peerPort must be at most 16384'],
+    ['BGPPeer', { myASN: 1, dynamicASN: 'both' }, 'dynamicASN must be internal or external'],
+    ['BGPPeer', { myASN: 1, peerAddres: 'x' }, 'peerAddres is not a field'],
+    ['Community', { communities: [{ alias: 'a' }] }, 'alias is not a field'],
+  ])('%s %j', (kind, spec, message) => {
+    const apiVersion = `metallb.io/${kind === 'BGPPeer' ? 'v1beta2' : 'v1beta1'}`;
+    const found = faults({ apiVersion, kind, metadata: { name: 'a' }, spec });
+    expect(found[0]?.[1]).toContain(message);
+  });
+
   test('names all faults at once', () => {
     expect(faults(pool({ addresses: [1, 2], autoAssign: 3 }, {})).length).toBe(4);
   });
