@@ -124,7 +124,8 @@ class Parsing {
       if (called === undefined || name === undefined || flag === undefined) {
         this.#unknown(called, word);
         // Perhaps its value.
-        if (called !== undefined && inline === undefined && next?.startsWith('-') === false) at += 1;
+        const mayHave = called !== undefined && inline === undefined;
+        if (mayHave && next?.startsWith('-') === false) at += 1;
         continue;
       }
       let text = inline;

@@ -20,4 +20,10 @@ export const SOURCE_FLAGS = {
     hint: 'NAME',
     help: "of pools and advertisements (default METALLB_NAMESPACE, the pod's, metallb-system)",
   },
+  config: {
+    kind: 'text',
+    default: '',
+    hint: 'NAME',
+    help: 'ConfigMap with pools and peers, as MetalLB up to 0.12 has it; instead of objects',
+  },
 } as const satisfies FlagSpec;

@@ -14,4 +14,47 @@ export const CONTROLLER_FLAGS = {
       'secret of the speakers, to take their reports ' +
       '(default METALLB_ML_SECRET_KEY_PATH/secretkey)',
   },
+  'ml-secret-name': {
+    kind: 'text',
+    default: 'memberlist',
+    hint: 'NAME',
+    env: ['METALLB_ML_SECRET_NAME'],
+    help: 'Secret to make, with the key that the speakers share',
+  },
+  deployment: {
+    kind: 'text',
+    default: '',
+    hint: 'NAME',
+    env: ['METALLB_DEPLOYMENT'],
+    help: "the controller's Deployment, which shall own that Secret",
+  },
+  'webhook-mode': {
+    kind: 'choice',
+    default: 'enabled',
+    choices: ['enabled', 'disabled', 'onlywebhook'],
+    help: 'enabled: serve webhooks where a ValidatingWebhookConfiguration of MetalLB asks for them',
+  },
+  'webhook-secret': {
+    kind: 'text',
+    default: '',
+    hint: 'NAME',
+    help: 'Secret of their certificate (default: the one of MetalLB that is there)',
+  },
+  'cert-service-name': {
+    kind: 'text',
+    default: '',
+    hint: 'NAME',
+    help: 'Service by which they are called (default: the one in the webhook configuration)',
+  },
+  'cert-dir': {
+    kind: 'text',
+    default: '/tmp/k8s-webhook-server/serving-certs',
+    hint: 'DIR',
+    help: 'tls.crt and tls.key of the webhooks, with --disable-cert-rotation',
+  },
+  'disable-cert-rotation': {
+    kind: 'switch',
+    help: 'somebody else makes the certificate of the webhooks, such as cert-manager',
+  },
+  'webhook-http2': { kind: 'moot', takesValue: false, help: 'webhooks are served by HTTP/1.1' },
 } as const satisfies FlagSpec;

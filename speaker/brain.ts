@@ -23,7 +23,7 @@ import type { SpeakerStatus } from '../owners/report.ts';
 import { forwardsOf } from './forward.ts';
 import type { Forward } from './forward.ts';
 import { Planner, SENTENCES } from './plan.ts';
-import type { Plan } from './plan.ts';
+import type { Plan, Scope } from './plan.ts';
 import type { Peer, ReflexInput, ReflexState } from './reflexport.ts';
 import { statusOf } from './status.ts';
 import { sameList, sameOrder } from './vip.ts';
@@ -69,6 +69,7 @@ const SERVICE_NAME = 'kubernetes.io/service-name';
 export class Brain implements Machine<BrainInput, BrainOutput> {
   readonly #self: string;
   readonly #forwarding: boolean;
+  readonly #lbClass: string | undefined;
   readonly #planner: Planner;
   readonly #out: BrainOutput[] = [];
   readonly #objects = new Map(WATCHED.map(({ kind }) => [kind, new Map<string, KubeObject>()]));
@@ -83,10 +84,11 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
   readonly #sourceProblems = new Map<string, string>();
 
   /** `forwarding`: also plan what `--forward` translates. */
-  constructor(self: string, forwarding: boolean) {
+  constructor(self: string, forwarding: boolean, scope?: Scope) {
     this.#self = self;
     this.#forwarding = forwarding;
-    this.#planner = new Planner(self);
+    this.#lbClass = scope?.lbClass;
+    this.#planner = new Planner(self, scope);
   }
 
   /** What this node answers for now. */
@@ -283,7 +285,8 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
     const { holders } = this.#plan;
     const held = (ip: string, service: string): boolean =>
       holders.get(ip)?.includes(service) === true;
-    const view = { node: this.#self, dead: new Set(deadOf(this.#reflex)), held };
+    const dead = new Set(deadOf(this.#reflex));
+    const view = { node: this.#self, dead, held, lbClass: this.#lbClass };
     const forwards: Forward[] = [];
     for (const [key, service] of this.#kind<Service>('Service')) {
       forwards.push(...forwardsOf(service, slices.get(key) ?? [], view));

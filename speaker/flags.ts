@@ -13,12 +13,14 @@ export const SPEAKER_FLAGS = {
     kind: 'text',
     default: '',
     hint: 'NAME',
+    also: ['node-name'],
     help: 'name of this node, as its Node object has it (default METALLB_NODE_NAME, NODE_NAME)',
   },
   'secret-file': {
     kind: 'text',
     default: '',
     hint: 'FILE',
+    also: ['ml-secret-key-path'],
     help: 'secret that all speakers share (default METALLB_ML_SECRET_KEY_PATH/secretkey)',
   },
   controller: {
@@ -56,6 +58,23 @@ export const SPEAKER_FLAGS = {
     min: 1,
     max: 65535,
     hint: 'PORT',
+    also: ['ml-bindport'],
+    env: ['METALLB_ML_BIND_PORT'],
     help: 'UDP port of the heartbeats, the same on every node',
   },
+  'ignore-exclude-lb': {
+    kind: 'switch',
+    help: 'announce also from nodes labelled exclude-from-external-load-balancers',
+  },
+  'ml-wan-config': { kind: 'switch', help: 'the same as --profile=vm, unless one is given' },
+  'ml-bindaddr': { kind: 'moot', takesValue: true, help: 'heartbeats use every address' },
+  'ml-labels': {
+    kind: 'moot',
+    takesValue: true,
+    help: 'the other speakers are those of the Nodes',
+  },
+  'disable-epslices': { kind: 'moot', takesValue: false, help: 'EndpointSlices are always read' },
+  'frrk8s-namespace': { kind: 'moot', takesValue: true, help: 'there is no FRR here' },
+  'frrk8s-secret-passthrough': { kind: 'moot', takesValue: false, help: 'there is no FRR here' },
+  'bgp-debounce-timeout': { kind: 'moot', takesValue: true, help: 'there is no FRR here' },
 } as const satisfies FlagSpec;

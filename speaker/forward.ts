@@ -43,6 +43,8 @@ export interface ForwardView {
   readonly dead: ReadonlySet<string>;
   /** Whether the plan gives this address to the Service with this key. */
   readonly held: (ip: string, service: string) => boolean;
+  /** Of the Services that are served. */
+  readonly lbClass?: string | undefined;
 }
 
 const SERVICE_NAME = 'kubernetes.io/service-name';
@@ -53,7 +55,7 @@ export function forwardsOf(
   slices: readonly EndpointSlice[],
   view: ForwardView,
 ): Forward[] {
-  if (!isOurs(service)) return [];
+  if (!isOurs(service, view.lbClass)) return [];
   const { name, namespace = 'default' } = service.metadata;
   const own = slices.filter(
     ({ metadata }) =>

@@ -63,25 +63,37 @@ interface Eligible {
   readonly weights: ReadonlyMap<string, number>;
 }
 
+/** What flags change about who is served. */
+export interface Scope {
+  /** undefined: Services without a class. */
+  readonly lbClass: string | undefined;
+  /** Nodes with the exclude label may announce all the same. */
+  readonly ignoreExclude: boolean;
+}
+
+const EVERYTHING: Scope = { lbClass: undefined, ignoreExclude: false };
+
 export class Planner {
   readonly #self: string;
+  readonly #scope: Scope;
   /** Hash orders by address, for one set of node names. */
   #memo = new Map<string, readonly string[]>();
   #memoFor = '';
 
-  constructor(self: string) {
+  constructor(self: string, scope = EVERYTHING) {
     this.#self = self;
+    this.#scope = scope;
   }
 
   plan(snapshot: Snapshot): Plan {
     const silent = new Map<string, Silence>();
-    const members = membersOf(snapshot, silent);
+    const members = membersOf(snapshot, silent, this.#scope);
     const orders = new Map<string, Order>();
     const holders = new Map<string, string[]>();
     this.#prepare(snapshot);
     for (const { key, ips } of members) for (const ip of ips) put(holders, formatIp(ip), key);
     for (const group of groupsOf(members)) {
-      const { able, nodes, weights } = candidatesOf(group, snapshot, silent);
+      const { able, nodes, weights } = candidatesOf(group, snapshot, silent, this.#scope);
       if (nodes.length > 0) this.#order(able, { nodes, weights }, snapshot, orders);
       else for (const { key } of able) silent.set(key, 'NoCommonNode');
     }
@@ -130,10 +142,10 @@ export class Planner {
 }
 
 /** The Services of ours that hold addresses of one pool; the others are noted as silent. */
-function membersOf(snapshot: Snapshot, silent: Map<string, Silence>): Member[] {
+function membersOf(snapshot: Snapshot, silent: Map<string, Silence>, { lbClass }: Scope): Member[] {
   const members: Member[] = [];
   for (const service of snapshot.services.values()) {
-    if (!isOurs(service)) continue;
+    if (!isOurs(service, lbClass)) continue;
     const key = keyOf(service);
     const ips = heldAddresses(service);
     const pool = poolOf(ips, snapshot.config);
@@ -180,6 +192,7 @@ function candidatesOf(
   group: readonly Member[],
   snapshot: Snapshot,
   silent: Map<string, Silence>,
+  { ignoreExclude }: Scope,
 ): Eligible & { readonly able: readonly Member[] } {
   const { config, nodes } = snapshot;
   const able: Member[] = [];
@@ -187,7 +200,8 @@ function candidatesOf(
   for (const member of group) {
     const { key, service, pool } = member;
     const slices = snapshot.slices.get(key) ?? [];
-    const found = candidates({ service, pool, slices, nodes: nodes.values(), config });
+    const all = nodes.values();
+    const found = candidates({ service, pool, slices, nodes: all, config, ignoreExclude });
     if (found.reason !== undefined) {
       silent.set(key, found.reason);
       continue;

@@ -13,7 +13,7 @@ export async function command<S extends FlagSpec>(
   spec: S,
   run: (flags: FlagValues<S>) => Promise<Result<unknown, string>>,
 ): Promise<void> {
-  const flags = parseFlags(program, spec, process.argv.slice(2));
+  const flags = parseFlags(program, spec, process.argv.slice(2), process.env);
   if (!flags.ok) fail(flags.error, 2);
   if (flags.value.help) {
     process.stdout.write(flagHelp(program, about, spec));

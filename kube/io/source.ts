@@ -10,6 +10,7 @@ import { Api } from './api.ts';
 import { findControllers } from './controllers.ts';
 import { inCluster, podCredentials } from './credentials.ts';
 import type { Credentials } from './credentials.ts';
+import { Direct } from './direct.ts';
 import type { Reporter } from './events.ts';
 import type { FilesOptions } from './files.ts';
 
@@ -31,6 +32,8 @@ export interface Source {
   readonly name: string;
   /** Of the objects of our own and MetalLB's kinds; undefined: every one (a directory). */
   readonly namespace?: string;
+  /** What is not in the port; undefined: there is no API server. */
+  readonly direct?: Direct;
   /** Where the controllers are; undefined: not known now, or not known here. */
   controllers(): Promise<readonly string[] | undefined>;
   close(): void;
@@ -68,12 +71,14 @@ export async function openSource(
     (isPod ? credentials.value.namespace : undefined) ||
     NAMESPACE;
   const api = new Api(credentials.value, { namespace, reporter });
+  const direct = new Direct(credentials.value);
   return ok({
     kube: api,
+    direct,
     name: `the API server at ${api.server}`,
     namespace,
     controllers: () => findControllers(api, namespace),
-    close: () => void api.close(),
+    close: () => void Promise.all([api.close(), direct.close()]),
   });
 }
 

@@ -21,6 +21,8 @@ interface Place {
   readonly client: Client;
   readonly resource: Resource;
   readonly path: string;
+  /** Of one object, only that one. */
+  readonly name?: string;
 }
 
 interface Line {
@@ -102,7 +104,9 @@ export class Watch {
   }
 
   #request(query: Record<string, string | undefined>, signal: AbortSignal): Request {
-    return { method: 'GET', path: this.#place.path, query, signal };
+    const { path, name } = this.#place;
+    const only = name === undefined ? {} : { fieldSelector: `metadata.name=${name}` };
+    return { method: 'GET', path, query: { ...query, ...only }, signal };
   }
 
   async #list(attempt: number, next: string | undefined, signal: AbortSignal): Promise<void> {

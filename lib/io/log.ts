@@ -7,6 +7,9 @@ import { pino } from 'pino';
 
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 
+/** The least level that is written. `all` is as much as there is, `none` is nothing. */
+export type Threshold = Level | 'all' | 'none';
+
 /** Facts of a line; values that say nothing are left out. */
 export interface Fields {
   readonly service?: string;
@@ -20,10 +23,10 @@ export interface Fields {
 export type Log = (level: Level, event: string, msg: string, fields?: Fields) => void;
 
 /** Writes synchronously, so the last line before an exit is never lost. */
-export function openLog(program: string, level: Level): Log {
+export function openLog(program: string, least: Threshold): Log {
   const logger = pino(
     {
-      level,
+      level: least === 'all' ? 'debug' : least === 'none' ? 'silent' : least,
       base: { program },
       timestamp: () => `,"ts":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },

@@ -34,6 +34,9 @@ const REPORT: SpeakerReport = {
 };
 const BODY = emitReport(REPORT);
 
+/** A free port. */
+const HERE = { host: '127.0.0.1', port: 0, flag: '--port' };
+
 let server: Server;
 let url: string;
 let secret: Uint8Array | undefined;
@@ -51,7 +54,7 @@ beforeEach(async () => {
   };
   const routes = { 'POST /report': takeReports({ reports, secret: () => secret, sink }) };
   const health = { notReady: (): undefined => undefined };
-  const started = await serve(newRegistry(), health, '127.0.0.1', 0, routes);
+  const started = await serve(newRegistry(), health, HERE, routes);
   if (!started.ok) throw new Error(started.error);
   server = started.value;
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -125,7 +128,7 @@ describe('a speaker', () => {
     const reporting = speaker();
     const health = { notReady: (): undefined => undefined };
     const routes = { 'GET /report': reporting.serve };
-    const own = await serve(newRegistry(), health, '127.0.0.1', 0, routes);
+    const own = await serve(newRegistry(), health, HERE, routes);
     if (!own.ok) throw new Error(own.error);
     const { port } = own.value.address() as AddressInfo;
     const answer = await fetch(`http://127.0.0.1:${port}/report`);

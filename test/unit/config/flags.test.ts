@@ -15,9 +15,25 @@ const SPEC = {
   host: { kind: 'text', default: '127.0.0.1', help: 'address of /metrics' },
   exclude: { kind: 'list', help: 'interfaces to leave alone' },
   verbose: { kind: 'switch', help: 'say more' },
+  bind: {
+    kind: 'number',
+    default: 7946,
+    min: 1,
+    max: 65535,
+    also: ['ml-bindport'],
+    env: ['FIRST_BIND_PORT', 'BIND_PORT'],
+    help: 'port of the beats',
+  },
+  pprof: { kind: 'moot', takesValue: true, help: 'nobody profiles' },
+  http2: { kind: 'moot', takesValue: false, help: 'not spoken' },
 } as const satisfies FlagSpec;
 
 const parse = (...argv: string[]) => parseFlags('controller', SPEC, argv);
+const remarks = (...argv: string[]): readonly string[] => {
+  const parsed = parse('--manifests=m', ...argv);
+  if (!parsed.ok) return [parsed.error];
+  return parsed.value.remarks.map(({ level, message }) => `${level} ${message}`);
+};
 const sentence = (...argv: string[]): string => {
   const parsed = parse(...argv);
   return parsed.ok ? 'accepted' : parsed.error;
@@ -36,6 +52,11 @@ describe('parseFlags', () => {
         host: '127.0.0.1',
         exclude: [],
         verbose: true,
+        bind: 7946,
+        pprof: false,
+        http2: false,
+        given: new Set(['manifests', 'port', 'log-level', 'verbose']),
+        remarks: [],
       },
     });
   });
@@ -43,6 +64,37 @@ describe('parseFlags', () => {
   test('keeps what follows the first equals sign, also nothing', () => {
     const parsed = parse('--manifests=a=b', '--host=');
     expect(parsed.ok && [parsed.value.manifests, parsed.value.host]).toEqual(['a=b', '']);
+  });
+
+  test('takes another name, and a variable where the command line says nothing', () => {
+    const bind = (argv: string[], environment: Record<string, string>): unknown => {
+      const parsed = parseFlags('controller', SPEC, ['--manifests=m', ...argv], environment);
+      return parsed.ok ? [parsed.value.bind, parsed.value.given.has('bind')] : parsed.error;
+    };
+    expect(bind([], {})).toEqual([7946, false]);
+    expect(bind(['-ml-bindport', '1'], { BIND_PORT: '2' })).toEqual([1, true]);
+    expect(bind([], { FIRST_BIND_PORT: '', BIND_PORT: '2' })).toEqual([2, true]);
+    expect(bind([], { FIRST_BIND_PORT: '3', BIND_PORT: '2' })).toEqual([3, true]);
+    expect(bind([], { BIND_PORT: 'two' })).toBe(
+      'controller: BIND_PORT is "two", which is not a whole number from 1 to 65535',
+    );
+  });
+
+  test.each([
+    [['--manifest=n'], 'warn unknown flag --manifest is left out; did you mean --manifests?'],
+    [['--prot=1'], 'warn unknown flag --prot is left out; did you mean --port?'],
+    [['--constructor=1'], 'warn unknown flag --constructor is left out; --help lists the flags'],
+    [['--new', 'value'], 'warn unknown flag --new is left out; --help lists the flags'],
+    [['--new'], 'warn unknown flag --new is left out; --help lists the flags'],
+    [['n'], 'warn "n" is not a flag and is left out; --help lists the flags'],
+    [['--'], 'warn "--" is not a flag and is left out; --help lists the flags'],
+    [['---x'], 'warn "---x" is not a flag and is left out; --help lists the flags'],
+    [['--pprof', ':6060'], 'info --pprof has no effect: nobody profiles'],
+    [['--http2'], 'info --http2 has no effect: not spoken'],
+  ])('%j: a remark, and it goes on', (argv, remark) => {
+    expect(remarks(...argv)).toEqual([remark]);
+    const parsed = parse('--manifests=m', ...argv, '--port=80');
+    expect(parsed.ok && parsed.value.port).toBe(80);
   });
 
   test('joins lists and honours a switch with a value', () => {
@@ -54,11 +106,6 @@ describe('parseFlags', () => {
   });
 
   test.each([
-    [['--manifest=m'], 'controller: unknown flag --manifest; did you mean --manifests?'],
-    [['--prot=1'], 'controller: unknown flag --prot; did you mean --port?'],
-    [['--constructor=1'], 'controller: unknown flag --constructor; --help lists the flags'],
-    [['m'], 'controller: "m" is not a flag; --help lists the flags'],
-    [['--'], 'controller: "--" is not a flag; --help lists the flags'],
     [['--manifests'], 'controller: --manifests needs a value: --manifests=DIR'],
     [['--manifests', '--port=1'], 'controller: --manifests needs a value: --manifests=DIR'],
     [[], 'controller: --manifests=DIR is missing: directory of manifests'],
@@ -101,7 +148,9 @@ test('help is a table of all flags with their defaults', () => {
       '  --host=TEXT                        address of /metrics (default 127.0.0.1)',
       `  --exclude=TEXT                     interfaces to leave alone ${LIST}`,
       '  --verbose                          say more',
+      '  --bind=N                           port of the beats (default 7946)',
       '  --help                             this text',
+      '  taken, without effect              --pprof --http2',
       '',
     ].join('\n'),
   );
