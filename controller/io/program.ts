@@ -1,220 +1,143 @@
 /**
- * The speaker as a process: opens what the flags name, wires brain, reflex thread, forwarding and
- * metrics, and sees to an end that leaves nothing behind. Every failure to start is one sentence.
- *
- * Order of a stop: the reflex falls silent and says goodbye, the nftables table goes, the process
- * exits; all of it within a second, or it exits anyway, which is as silent.
+ * The controller as a process: opens what the flags name, wires the Machine to source, log and
+ * metrics, and ends on a signal. Every failure to start is one sentence. Stopping is leaving: all
+ * that matters is in the statuses, and each is written as a whole or not at all.
  */
 import { randomBytes } from 'node:crypto';
 import type { FlagValues } from '../../config/flags.ts';
+import { openServers } from '../../config/io/servers.ts';
 import { validate } from '../../config/schema.ts';
-import { Keeping } from '../../kube/io/keeping.ts';
 import { openSource } from '../../kube/io/source.ts';
-import { SERVICE_L2_STATUS } from '../../kube/kube.ts';
-import type { Kube, KubeEvent, WatchEvent } from '../../kube/kube.ts';
+import type { Kube, KubeEvent, StatusUpdate } from '../../kube/kube.ts';
 import { drive } from '../../lib/drive.ts';
 import type { Driver } from '../../lib/drive.ts';
 import { Alarm, monotonic } from '../../lib/io/clock.ts';
 import { openLog } from '../../lib/io/log.ts';
 import type { Log } from '../../lib/io/log.ts';
-import { serve } from '../../lib/io/metrics.ts';
-import { err } from '../../lib/result.ts';
+import { ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import { REPORT_PATH } from '../../owners/report.ts';
-import { Brain, WATCHED } from '../brain.ts';
-import type { BrainInput, BrainOutput } from '../brain.ts';
-import type { SPEAKER_FLAGS } from '../flags.ts';
-import { L2Statuses } from '../l2status.ts';
-import { packOrders } from '../orderwire.ts';
-import { identify } from './identity.ts';
-import { speakerMetrics } from './metrics.ts';
-import type { SpeakerMetrics } from './metrics.ts';
-import { Nftables } from './nftables.ts';
-import { ReflexThread } from './reflexthread.ts';
-import type { FromReflex } from './reflexthread.ts';
-import { SharedLease } from './sharedlease.ts';
-import { Reporting, controllerUrls } from './report.ts';
-import type { FindControllers } from './report.ts';
+import type { SpeakerReport } from '../../owners/report.ts';
+import { Controller, WATCHED } from '../controller.ts';
+import type { ControllerInput, ControllerOutput } from '../controller.ts';
+import type { CONTROLLER_FLAGS } from '../flags.ts';
+import type { Note } from '../note.ts';
+import { Reports } from '../reports.ts';
+import { HeartbeatKey, createHeartbeatKey } from './heartbeatkey.ts';
+import { controllerMetrics } from './metrics.ts';
+import { takeReports } from './reports.ts';
 
-export type Flags = FlagValues<typeof SPEAKER_FLAGS>;
+export type Flags = FlagValues<typeof CONTROLLER_FLAGS>;
 
-/** Of MetalLB's objects, where the source does not say. */
-const NAMESPACE = 'metallb-system';
-
-/** A stop that takes longer than this ends without the rest of its manners. */
-const STOP_LIMIT = 800;
-
-/** Runs until a signal; the promise resolves only with a failure to start. */
-export async function runSpeaker(given: Flags): Promise<Result<never, string>> {
-  const identity = identify(given, process.env);
-  if (!identity.ok) return identity;
-  const { node, secret } = identity.value;
-  const urls = controllerUrls(given.controller);
-  if (!urls.ok) return urls;
-  const flags = { ...given, node };
-  const source = await openSource(flags, {
+/** Resolves when it runs; it ends the process on SIGTERM and SIGINT. */
+export async function runController(flags: Flags): Promise<Result<void, string>> {
+  const log = openLog('controller', flags['log-level']);
+  for (const { level, event, message } of flags.remarks) log(level, event, message);
+  const opened = await openSource(flags, {
     validate,
-    collect: false,
-    reporter: { component: 'arpeggio-speaker', host: node },
+    collect: true,
+    reporter: { component: 'arpeggio-controller' },
     environment: process.env,
   });
-  if (!source.ok) return source;
-  const log = openLog('speaker', flags['log-level']);
-  let forwarding: Nftables | undefined;
-  if (flags.forward === 'nftables') {
-    const opened = Nftables.open(log);
-    if (!opened.ok) return opened;
-    forwarding = opened.value;
+  if (!opened.ok) return opened;
+  const source = opened.value;
+  const key = new HeartbeatKey(flags['secret-file'], source.namespace !== undefined);
+  const usable = key.check();
+  if (!usable.ok) return usable;
+  const reports = key.isExpected ? new Reports(randomBytes(16).toString('hex')) : undefined;
+  const controller = new Controller(wall, flags['lb-class'] || undefined, reports);
+  const driver = driverOf(controller, source.kube, log);
+  const health = {
+    notReady: () =>
+      source.kube.notReady() ??
+      (controller.report().synced ? undefined : 'not everything has been read yet'),
+  };
+  const registry = controllerMetrics(
+    () => controller.report(),
+    () => reports?.nodes().length ?? 0,
+  );
+  const sink = (report: SpeakerReport): void => driver.put({ type: 'reported', report });
+  const taking = reports && { reports, secret: () => key.secret(), sink };
+  const routes = { [`POST ${REPORT_PATH}`]: takeReports(taking) };
+  const probedFrom = 'anywhere';
+  const { direct } = source;
+  const served = await openServers({ flags, probedFrom, registry, health, routes, direct });
+  if (!served.ok) {
+    source.close();
+    return served;
   }
-  const namespace = source.value.namespace ?? NAMESPACE;
-  const program = new Program({ ...flags, namespace }, source.value.kube, log, forwarding);
-  const find: FindControllers = () =>
-    urls.value.length > 0 ? Promise.resolve(urls.value) : source.value.controllers();
-  return program.run(secret, find);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      log('info', 'Stopping', 'addresses stay as they are');
+      process.exit(0);
+    });
+  }
+  log('info', 'Started', `following ${source.name}`, { port: flags.port });
+  if (key.secret() !== undefined) reports?.begin(monotonic());
+  follow(driver, source.kube);
+  if (source.namespace !== undefined) {
+    key.made(await createHeartbeatKey(source.kube, source.namespace, log));
+  }
+  return ok(undefined);
 }
 
-class Program {
-  readonly #flags: Flags;
+function driverOf(controller: Controller, kube: Kube, log: Log): Driver<ControllerInput> {
+  const actor = new Actor(kube, log);
+  const alarm = new Alarm(() => driver.wake());
+  const driver = drive(controller, {
+    now: monotonic,
+    wakeAt: (at) => alarm.set(at),
+    act: (output) => actor.act(output, driver),
+  });
+  return driver;
+}
+
+function follow(driver: Driver<ControllerInput>, kube: Kube): void {
+  const watching = new AbortController();
+  for (const resource of WATCHED) {
+    kube.watch(
+      resource,
+      (event) => driver.put({ type: 'watched', resource, event }),
+      watching.signal,
+    );
+  }
+}
+
+/** RFC 3339 in whole seconds, as Kubernetes writes times. */
+function wall(): string {
+  return `${new Date().toISOString().slice(0, 19)}Z`;
+}
+
+/** Carries out what the Machine decided. */
+class Actor {
   readonly #kube: Kube;
   readonly #log: Log;
-  readonly #forwarding: Nftables | undefined;
-  readonly #brain: Brain;
-  readonly #driver: Driver<BrainInput>;
-  readonly #metrics: SpeakerMetrics;
-  /** Names this life of the process, to the other speakers and to the controller. */
-  readonly #boot = randomBytes(8).toString('hex');
-  #plane = 'none';
-  #reflex: ReflexThread | undefined;
-  #reporting: Reporting | undefined;
-  readonly #l2statuses: Keeping;
-  #counting: ((counters: ReadonlyMap<string, bigint>) => void)[] = [];
-  #fail: (sentence: string) => void = () => {};
-  #started: () => void = () => {};
-  readonly #lease = new SharedLease();
-  #stopping = false;
 
-  constructor(flags: Flags, kube: Kube, log: Log, forwarding: Nftables | undefined) {
-    this.#flags = flags;
+  constructor(kube: Kube, log: Log) {
     this.#kube = kube;
     this.#log = log;
-    this.#forwarding = forwarding;
-    this.#brain = new Brain(flags.node, forwarding !== undefined);
-    const alarm = new Alarm(() => this.#driver.wake());
-    this.#driver = drive(this.#brain, {
-      now: monotonic,
-      wakeAt: (at) => alarm.set(at),
-      act: (output) => this.#act(output),
-    });
-    const l2 = new L2Statuses({
-      node: flags.node,
-      namespace: flags.namespace,
-      status: () => this.#brain.status(this.#plane),
-    });
-    this.#l2statuses = new Keeping(kube, log, l2);
-    this.#metrics = speakerMetrics(flags.node, this.#brain, () => this.#count());
   }
 
-  async run(secret: Uint8Array, find: FindControllers): Promise<Result<never, string>> {
-    const failed = new Promise<Result<never, string>>((done) => {
-      this.#fail = (sentence) => done(err(sentence));
-    });
-    const started = new Promise<void>((done) => (this.#started = done));
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.#stop());
-    const health = { notReady: () => this.#notReady() };
-    const { host, port } = this.#flags;
-    this.#reporting = new Reporting({
-      node: this.#flags.node,
-      boot: this.#boot,
-      secret,
-      status: () => this.#brain.status(this.#plane),
-      log: this.#log,
-    });
-    const routes = { [`GET ${REPORT_PATH}`]: this.#reporting.serve };
-    const server = await serve(this.#metrics.registry, health, host, port, routes);
-    if (!server.ok) return this.#giveUp(server);
-    this.#reflex = this.#startReflex(secret);
-    const first = await Promise.race([failed, started]);
-    if (first !== undefined) return this.#giveUp(first);
-    this.#reporting.follow(find);
-    const watching = new AbortController();
-    for (const resource of WATCHED) {
-      const sink = (event: Extract<BrainInput, { kind: 'watch' }>['event']): void =>
-        this.#driver.put({ kind: 'watch', resource, event });
-      this.#kube.watch(resource, sink, watching.signal);
-    }
-    const shown = (event: WatchEvent): void => this.#l2statuses.show(event);
-    this.#kube.watch(SERVICE_L2_STATUS, shown, watching.signal);
-    return this.#giveUp(await failed);
-  }
-
-  /** What the reflex said last is no proof that it still runs: its lease is. */
-  #notReady(): string | undefined {
-    return (
-      this.#kube.notReady() ?? this.#brain.notReady() ?? this.#lease.notReady(monotonic())
-    );
-  }
-
-  #startReflex(secret: Uint8Array): ReflexThread {
-    const flags = this.#flags;
-    return new ReflexThread(
-      {
-        node: flags.node,
-        boot: this.#boot,
-        secret,
-        peerPort: flags['peer-port'],
-        profile: flags.profile,
-        isolation: flags.isolation,
-        attach: flags.attach,
-        lease: this.#lease.buffer,
-      },
-      (message) => this.#hear(message),
-      (sentence) => this.#fail(sentence),
-    );
-  }
-
-  #hear(message: FromReflex): void {
-    switch (message.kind) {
-      case 'started':
-        this.#log('info', 'Started', `answering through the ${message.plane} plane`, {
-          node: this.#flags.node,
-          plane: message.plane,
-        });
-        this.#plane = message.plane;
-        return this.#started();
-      case 'state':
-        this.#metrics.follow(message.state);
-        return this.#driver.put({ kind: 'reflex', state: message.state });
-      case 'note': {
-        const { level, event, msg, fields } = message.note;
-        return this.#log(level, event, msg, fields);
-      }
-      case 'counters':
-        for (const done of this.#counting.splice(0)) done(message.counters);
-        return undefined;
-      case 'fatal':
-        return this.#fail(message.message);
-      case 'stopped':
-        return this.#exit();
-    }
-  }
-
-  #act(output: BrainOutput): void {
-    switch (output.kind) {
-      case 'peers':
-        return this.#reflex?.post(output);
-      case 'orders':
-        return this.#reflex?.post({ kind: 'orders', orders: packOrders(output.delta) });
-      case 'forward':
-        return this.#forwarding?.want(output.forwards);
-      case 'event':
+  act(output: ControllerOutput, driver: Driver<ControllerInput>): void {
+    switch (output.type) {
+      case 'write':
+        void this.#write(output.update, driver);
+        break;
+      case 'record':
         void this.#record(output.event);
-        return undefined;
-      case 'changed':
-        this.#reporting?.changed();
-        return this.#l2statuses.changed();
+        break;
       case 'note':
-        return this.#log(output.note.level, output.note.event, output.note.msg, output.note.fields);
+        this.#say(output.note);
+        break;
+      case 'changed':
+        break;
     }
+  }
+
+  async #write(update: StatusUpdate, driver: Driver<ControllerInput>): Promise<void> {
+    // After an await, so never from within the turn that asked for it.
+    const result = await this.#kube.updateStatus(update);
+    driver.put({ type: 'written', update, result });
   }
 
   async #record(event: KubeEvent): Promise<void> {
@@ -222,32 +145,12 @@ class Program {
     if (!recorded.ok) this.#log('warn', 'EventLost', recorded.error.message);
   }
 
-  #count(): Promise<ReadonlyMap<string, bigint>> {
-    return new Promise((done) => {
-      this.#counting.push(done);
-      if (this.#counting.length === 1) this.#reflex?.post({ kind: 'count' });
+  #say({ level, event, message, problem, service, place }: Note): void {
+    const at = place ?? (problem && this.#kube.place(problem.resource, problem.key, problem.path));
+    const text = problem === undefined ? message : `${at}: ${message}`;
+    this.#log(level, event, text, {
+      ...(service === undefined ? {} : { service }),
+      ...(at === undefined ? {} : { place: at }),
     });
-  }
-
-  #stop(): void {
-    if (this.#stopping) return;
-    this.#stopping = true;
-    this.#log('info', 'Stopping', 'silent from now on', { node: this.#flags.node });
-    setTimeout(() => this.#exit(), STOP_LIMIT);
-    if (this.#reflex === undefined) this.#exit();
-    else this.#reflex.post({ kind: 'stop' });
-  }
-
-  #exit(): never {
-    this.#reflex?.release();
-    const removed = this.#forwarding?.remove();
-    if (removed?.ok === false) this.#log('error', 'ForwardingLeft', removed.error);
-    process.exit(0);
-  }
-
-  #giveUp<T extends Result<never, string>>(failure: T): T {
-    this.#reflex?.release();
-    this.#forwarding?.remove();
-    return failure;
   }
 }
