@@ -37,6 +37,11 @@ export interface DataPlane {
   renew(until: Instant): Result<void, string>;
   /** Sends one whole Ethernet frame out of an attached link. */
   send(link: LinkIndex, frame: Uint8Array): Result<void, string>;
+  /**
+   * Puts back what others took off attached links, and says where that was needed. Cheap enough
+   * for once a second.
+   */
+  mend(): ReadonlyMap<LinkIndex, Result<void, string>>;
   /** What the plane believes, keyed by `formatIp`; for the diff after a restart, and for tests. */
   read(): Result<ReadonlyMap<string, Announcement>, string>;
   /** Frames by verdict (the names of `respond.ts`), and `answered <ip>` per address. */

@@ -76,6 +76,7 @@ export function openModelPlane(): ModelPlane {
       sent.push({ link, frame: frame.slice() });
       return ok(undefined);
     },
+    mend: () => new Map(),
     read: () => ok(new Map(announcements)),
     counters() {
       const counters = new Map(verdicts);

@@ -296,8 +296,16 @@ export function newClsact(sequence: number, index: LinkIndex): Uint8Array {
   return message(RTM_NEWQDISC, flags, sequence, concatenate(body));
 }
 
-/** Without NLM_F_EXCL it takes the place of a filter that an earlier process left. */
-export function newFilter(sequence: number, index: LinkIndex, program: number): Uint8Array {
+/**
+ * `replace` takes the place of a filter that an earlier process left; `if-missing` is refused with
+ * EEXIST where there is one.
+ */
+export function newFilter(
+  sequence: number,
+  index: LinkIndex,
+  program: number,
+  how: 'replace' | 'if-missing' = 'replace',
+): Uint8Array {
   const options = concatenate([
     attribute(TCA_BPF_FD, word(program)),
     attribute(TCA_BPF_NAME, zeroTerminated('arpeggio')),
@@ -308,7 +316,8 @@ export function newFilter(sequence: number, index: LinkIndex, program: number): 
     attribute(TCA_KIND, zeroTerminated('bpf')),
     attribute(TCA_OPTIONS, options),
   ];
-  return message(RTM_NEWTFILTER, NLM_F_ACK | NLM_F_CREATE, sequence, concatenate(body));
+  const flags = NLM_F_ACK | NLM_F_CREATE | (how === 'replace' ? 0 : NLM_F_EXCL);
+  return message(RTM_NEWTFILTER, flags, sequence, concatenate(body));
 }
 
 export function deleteFilter(sequence: number, index: LinkIndex): Uint8Array {

@@ -69,6 +69,7 @@ export function openBpfPlane({ attach = 'auto' }: BpfPlaneOptions = {}): Result<
       // NET_XMIT_DROP and NET_XMIT_CN: the queue had no room.
       return returned > 0 ? err(explainPlane('send', 'ENOBUFS')) : ok(undefined);
     },
+    mend: () => hook.mend(),
     read: () => table.read(),
     counters() {
       const counters = new Map<string, bigint>();

@@ -13,6 +13,7 @@ const MAP_DELETE_ELEM = 3;
 const MAP_GET_NEXT_KEY = 4;
 const PROG_LOAD = 5;
 const PROG_TEST_RUN = 10;
+const OBJ_GET_INFO_BY_FD = 15;
 const LINK_CREATE = 28;
 
 const PROG_TYPE_SCHED_CLS = 3;
@@ -115,6 +116,20 @@ export function attachTcx(native: Native, program: number, ifindex: number): num
     words.map((word, index) => [index * 4, word] as const),
   );
   return native.bpf(LINK_CREATE, bytes);
+}
+
+/**
+ * The interface that a tcx link hangs on; 0 once somebody detached it or the interface went away.
+ * bpf_fd 0, info_len 4, info 8; in struct bpf_link_info: tcx.ifindex 16.
+ */
+export function tcxInterface(native: Native, link: number): number {
+  const info = new Uint8Array(64);
+  const words = [
+    [0, link],
+    [4, info.length],
+  ] as const;
+  const failed = native.bpf(OBJ_GET_INFO_BY_FD, attr(16, words), 8, info);
+  return failed < 0 ? failed : new DataView(info.buffer).getUint32(16, true);
 }
 
 /** What a program did with a frame in BPF_PROG_TEST_RUN. */

@@ -10,7 +10,7 @@ import type { Result } from '../../lib/result.ts';
 import type { LinkIndex } from '../links.ts';
 import { explainPlane } from '../planeerror.ts';
 import { deleteFilter, newClsact, newFilter } from '../rtnetlink.ts';
-import { attachTcx } from './bpfcall.ts';
+import { attachTcx, tcxInterface } from './bpfcall.ts';
 import type { Native } from './native.ts';
 import type { RouteRequests } from './netlink.ts';
 
@@ -66,8 +66,33 @@ export class Hook {
     return hung === 'filter' ? this.#removeFilter(index) : ok(undefined);
   }
 
+  /**
+   * Puts back what somebody else took away: a removed qdisc (other agents clean up what they do
+   * not know), a detached tcx link. By link; links where nothing was missing are not named.
+   */
+  mend(): ReadonlyMap<LinkIndex, Result<void, string>> {
+    const mended = new Map<LinkIndex, Result<void, string>>();
+    for (const [index, hung] of [...this.#hung]) {
+      if (hung === 'filter' ? this.#hasFilter(index) : this.#hangs(hung)) continue;
+      this.#hung.delete(index);
+      if (hung !== 'filter') this.#native.close(hung);
+      mended.set(index, this.attach(index));
+    }
+    return mended;
+  }
+
   close(): void {
     for (const index of this.#hung.keys()) this.detach(index);
+  }
+
+  #hangs(fd: number): boolean {
+    return tcxInterface(this.#native, fd) !== 0;
+  }
+
+  /** What may not be made because it is there, is there. */
+  #hasFilter(index: LinkIndex): boolean {
+    const made = this.#requests.request((n) => newFilter(n, index, this.#program, 'if-missing'));
+    return !made.ok && made.error.code === 'EEXIST';
   }
 
   #attachFilter(index: LinkIndex): Result<void, string> {

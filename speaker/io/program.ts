@@ -7,10 +7,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { FlagValues } from '../../config/flags.ts';
-import { openServers } from '../../config/io/servers.ts';
 import { validate } from '../../config/schema.ts';
 import { Keeping } from '../../kube/io/keeping.ts';
-import type { Direct } from '../../kube/io/direct.ts';
 import { openSource } from '../../kube/io/source.ts';
 import { SERVICE_L2_STATUS } from '../../kube/kube.ts';
 import type { Kube, KubeEvent, WatchEvent } from '../../kube/kube.ts';
@@ -19,6 +17,7 @@ import type { Driver } from '../../lib/drive.ts';
 import { Alarm, monotonic } from '../../lib/io/clock.ts';
 import { openLog } from '../../lib/io/log.ts';
 import type { Log } from '../../lib/io/log.ts';
+import { serve } from '../../lib/io/metrics.ts';
 import { err } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import { REPORT_PATH } from '../../owners/report.ts';
@@ -33,6 +32,7 @@ import type { SpeakerMetrics } from './metrics.ts';
 import { Nftables } from './nftables.ts';
 import { ReflexThread } from './reflexthread.ts';
 import type { FromReflex } from './reflexthread.ts';
+import { SharedLease } from './sharedlease.ts';
 import { Reporting, controllerUrls } from './report.ts';
 import type { FindControllers } from './report.ts';
 
@@ -46,15 +46,12 @@ const STOP_LIMIT = 800;
 
 /** Runs until a signal; the promise resolves only with a failure to start. */
 export async function runSpeaker(given: Flags): Promise<Result<never, string>> {
-  const log = openLog('speaker', given['log-level']);
-  for (const { level, event, message } of given.remarks) log(level, event, message);
   const identity = identify(given, process.env);
   if (!identity.ok) return identity;
   const { node, secret } = identity.value;
   const urls = controllerUrls(given.controller);
   if (!urls.ok) return urls;
-  const isWide = given['ml-wan-config'] && !given.given.has('profile');
-  const flags: Flags = { ...given, node, ...(isWide ? { profile: 'vm' } : {}) };
+  const flags = { ...given, node };
   const source = await openSource(flags, {
     validate,
     collect: false,
@@ -62,6 +59,7 @@ export async function runSpeaker(given: Flags): Promise<Result<never, string>> {
     environment: process.env,
   });
   if (!source.ok) return source;
+  const log = openLog('speaker', flags['log-level']);
   let forwarding: Nftables | undefined;
   if (flags.forward === 'nftables') {
     const opened = Nftables.open(log);
@@ -69,11 +67,10 @@ export async function runSpeaker(given: Flags): Promise<Result<never, string>> {
     forwarding = opened.value;
   }
   const namespace = source.value.namespace ?? NAMESPACE;
-  const { kube, direct } = source.value;
-  const program = new Program({ ...flags, namespace }, kube, log, forwarding);
+  const program = new Program({ ...flags, namespace }, source.value.kube, log, forwarding);
   const find: FindControllers = () =>
     urls.value.length > 0 ? Promise.resolve(urls.value) : source.value.controllers();
-  return program.run(secret, find, direct);
+  return program.run(secret, find);
 }
 
 class Program {
@@ -93,6 +90,7 @@ class Program {
   #counting: ((counters: ReadonlyMap<string, bigint>) => void)[] = [];
   #fail: (sentence: string) => void = () => {};
   #started: () => void = () => {};
+  readonly #lease = new SharedLease();
   #stopping = false;
 
   constructor(flags: Flags, kube: Kube, log: Log, forwarding: Nftables | undefined) {
@@ -100,10 +98,7 @@ class Program {
     this.#kube = kube;
     this.#log = log;
     this.#forwarding = forwarding;
-    this.#brain = new Brain(flags.node, forwarding !== undefined, {
-      lbClass: flags['lb-class'] || undefined,
-      ignoreExclude: flags['ignore-exclude-lb'],
-    });
+    this.#brain = new Brain(flags.node, forwarding !== undefined);
     const alarm = new Alarm(() => this.#driver.wake());
     this.#driver = drive(this.#brain, {
       now: monotonic,
@@ -119,17 +114,14 @@ class Program {
     this.#metrics = speakerMetrics(flags.node, this.#brain, () => this.#count());
   }
 
-  async run(
-    secret: Uint8Array,
-    find: FindControllers,
-    direct: Direct | undefined,
-  ): Promise<Result<never, string>> {
+  async run(secret: Uint8Array, find: FindControllers): Promise<Result<never, string>> {
     const failed = new Promise<Result<never, string>>((done) => {
       this.#fail = (sentence) => done(err(sentence));
     });
     const started = new Promise<void>((done) => (this.#started = done));
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.#stop());
-    const health = { notReady: () => this.#kube.notReady() ?? this.#brain.notReady() };
+    const health = { notReady: () => this.#notReady() };
+    const { host, port } = this.#flags;
     this.#reporting = new Reporting({
       node: this.#flags.node,
       boot: this.#boot,
@@ -138,10 +130,8 @@ class Program {
       log: this.#log,
     });
     const routes = { [`GET ${REPORT_PATH}`]: this.#reporting.serve };
-    const { registry } = this.#metrics;
-    const how = { flags: this.#flags, probedFrom: 'loopback', direct } as const;
-    const served = await openServers({ ...how, registry, health, routes });
-    if (!served.ok) return this.#giveUp(served);
+    const server = await serve(this.#metrics.registry, health, host, port, routes);
+    if (!server.ok) return this.#giveUp(server);
     this.#reflex = this.#startReflex(secret);
     const first = await Promise.race([failed, started]);
     if (first !== undefined) return this.#giveUp(first);
@@ -157,6 +147,11 @@ class Program {
     return this.#giveUp(await failed);
   }
 
+  /** What the reflex said last is no proof that it still runs: its lease is. */
+  #notReady(): string | undefined {
+    return this.#kube.notReady() ?? this.#brain.notReady() ?? this.#lease.notReady(monotonic());
+  }
+
   #startReflex(secret: Uint8Array): ReflexThread {
     const flags = this.#flags;
     return new ReflexThread(
@@ -168,6 +163,7 @@ class Program {
         profile: flags.profile,
         isolation: flags.isolation,
         attach: flags.attach,
+        lease: this.#lease.buffer,
       },
       (message) => this.#hear(message),
       (sentence) => this.#fail(sentence),

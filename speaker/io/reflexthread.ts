@@ -20,6 +20,8 @@ export interface ReflexSettings {
   readonly profile: ProfileName;
   readonly isolation: Isolation;
   readonly attach: 'auto' | 'tcx' | 'clsact';
+  /** Of the `SharedLease`. */
+  readonly lease: SharedArrayBuffer;
 }
 
 export type ToReflex =
@@ -52,7 +54,11 @@ export class ReflexThread {
     const source = new URL('./reflexworker.ts', import.meta.url);
     const bundle = new URL('./reflex.mjs', import.meta.url);
     const entry = existsSync(source) ? source : bundle;
-    this.#worker = new Worker(entry, { workerData: settings, resourceLimits: LIMITS });
+    this.#worker = new Worker(entry, {
+      name: 'reflex',
+      workerData: settings,
+      resourceLimits: LIMITS,
+    });
     const end = (sentence: string): void => {
       if (!this.#ended) onEnd(sentence);
       this.#ended = true;

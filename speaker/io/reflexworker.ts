@@ -23,6 +23,7 @@ import { watchLinks } from './netlink.ts';
 import type { LinkEvent } from './netlink.ts';
 import { Peers } from './peers.ts';
 import type { FromReflex, ReflexSettings, ToReflex } from './reflexthread.ts';
+import { SharedLease } from './sharedlease.ts';
 
 const port = parentPort;
 assert(port !== null, 'reflexworker runs as a worker thread');
@@ -36,10 +37,14 @@ function note(level: Note['level'], event: string, msg: string, fields: Note['fi
   post({ kind: 'note', note: { level, event, msg, fields } });
 }
 
+/** How long what others took off a link may be missing. */
+const MEND_EVERY = 1000;
+
 /** The worker's parts, once all of them are open. */
 class ReflexWorker {
   readonly #plane: DataPlane;
   readonly #peers: Peers;
+  readonly #lease = new SharedLease(settings.lease);
   readonly #groups = new Groups((msg) => note('warn', 'GroupFailed', msg));
   readonly #linkNames = new Map<LinkIndex, string>();
   readonly #watching = new AbortController();
@@ -65,6 +70,7 @@ class ReflexWorker {
   }
 
   start(): Result<void, string> {
+    setInterval(() => this.#mend(), MEND_EVERY);
     return watchLinks((event) => this.#link(event), this.#watching.signal);
   }
 
@@ -97,6 +103,7 @@ class ReflexWorker {
       case 'apply':
         return this.#must(this.#plane.apply(output.delta));
       case 'renew':
+        this.#lease.renew(output.until);
         return this.#must(this.#plane.renew(output.until));
       case 'attach':
         return this.#attach(output.link);
@@ -120,11 +127,24 @@ class ReflexWorker {
       note('info', 'LinkAttached', `answering on ${name}`, { interface: name, mac: link.mac });
       return;
     }
-    note('warn', 'LinkFailed', attached.error, { interface: name });
+    this.#attachFailed(link.index, attached.error);
+  }
+
+  #attachFailed(index: LinkIndex, message: string): void {
+    note('warn', 'LinkFailed', message, { interface: this.#linkNames.get(index) });
     // Not from within the driver: the machine must not be entered twice.
-    queueMicrotask(() =>
-      this.put({ kind: 'attach-failed', index: link.index, message: attached.error }),
-    );
+    queueMicrotask(() => this.put({ kind: 'attach-failed', index, message }));
+  }
+
+  #mend(): void {
+    for (const [index, result] of this.#plane.mend()) {
+      if (!result.ok) this.#attachFailed(index, result.error);
+      else {
+        const name = this.#linkNames.get(index);
+        const what = `somebody took the responder off ${name}; it is back`;
+        note('warn', 'LinkMended', what, { interface: name });
+      }
+    }
   }
 
   /** A plane that refuses to be told the truth must not go on answering: the process ends. */

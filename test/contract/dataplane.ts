@@ -36,6 +36,7 @@ export interface RemotePlane {
   renew(until: Instant): Promise<Result<void, string>>;
   send(link: LinkIndex, frame: Uint8Array): Promise<Result<void, string>>;
   read(): Promise<Result<ReadonlyMap<string, Announcement>, string>>;
+  mend(): Promise<ReadonlyMap<LinkIndex, Result<void, string>>>;
   counters(): Promise<ReadonlyMap<string, bigint>>;
 }
 
@@ -48,6 +49,8 @@ export interface PlaneBench {
   ask(link: LinkIndex, frame: Uint8Array): Promise<readonly Uint8Array[]>;
   /** What the plane sent on a link, unasked, since the last call. */
   heard(link: LinkIndex): Promise<readonly Uint8Array[]>;
+  /** Takes the plane off a link behind its back; missing where that cannot be done. */
+  readonly strip?: (link: LinkIndex) => void;
   close(): Promise<void>;
 }
 
@@ -59,6 +62,7 @@ export function remote(plane: DataPlane): RemotePlane {
     renew: async (until) => plane.renew(until),
     send: async (link, frame) => plane.send(link, frame),
     read: async () => plane.read(),
+    mend: async () => plane.mend(),
     counters: async () => plane.counters(),
   };
 }
@@ -205,6 +209,17 @@ function linkTests(): void {
     await done(plane.attach(near));
     await done(plane.attach(near));
     expect(await asked(near)).toEqual(bothFrom(near.mac));
+  });
+
+  test('puts back what somebody else took off a link', async () => {
+    await begin();
+    expect([...(await plane.mend())]).toEqual([]);
+    if (bench.strip === undefined) return;
+    bench.strip(near.index);
+    expect(await asked(near)).toEqual([]);
+    expect([...(await plane.mend())]).toEqual([[near.index, { ok: true, value: undefined }]]);
+    expect(await asked(near)).toEqual(bothFrom(near.mac));
+    expect([...(await plane.mend())]).toEqual([]);
   });
 
   test('answers with the MAC of the latest attach', async () => {

@@ -72,6 +72,17 @@ export class Cable {
     return monotonic();
   }
 
+  /** Takes away what makes the node's end answer, as another agent on the node might. */
+  strip(link: LinkIndex, hook: 'tcx' | 'clsact'): void {
+    const device = `eth${this.#numberOf(link)}`;
+    const argv =
+      hook === 'clsact'
+        ? ['tc', 'qdisc', 'del', 'dev', device, 'clsact']
+        : [process.execPath, join(import.meta.dirname, 'detach.ts'), device];
+    const done = this.node.execSync(argv);
+    if (done.code !== 0) throw new Error(done.stderr);
+  }
+
   /** Sends on the client's side of a link; returns what came back on it. */
   async ask(link: LinkIndex, frame: Uint8Array): Promise<readonly Uint8Array[]> {
     const before = await this.heard(link);
@@ -208,6 +219,7 @@ export class PlaneProcess {
       renew: (until) => this.call('renew', until),
       send: (link, frame) => this.call('send', link, frame),
       read: () => this.call('read'),
+      mend: () => this.call('mend'),
       counters: () => this.call('counters'),
     };
   }
@@ -217,8 +229,11 @@ export class PlaneProcess {
   }
 }
 
-export async function openBench(purpose: string, ...args: readonly string[]): Promise<PlaneBench> {
-  const cable = new Cable(purpose);
+export async function openBench(
+  hook: 'tcx' | 'clsact',
+  ...args: readonly string[]
+): Promise<PlaneBench> {
+  const cable = new Cable(hook);
   const process = new PlaneProcess(cable.node, ...args);
   return {
     plane: process.plane,
@@ -226,6 +241,7 @@ export async function openBench(purpose: string, ...args: readonly string[]): Pr
     now: () => cable.now(),
     ask: (link, frame) => cable.ask(link, frame),
     heard: (link) => cable.heard(link),
+    strip: (link) => cable.strip(link, hook),
     close: async () => {
       process.signal('SIGKILL');
       await process.exited;

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { Cluster } from '../../demo/cluster.ts';
+import { Cluster, SPEAKER_PORT } from '../../demo/cluster.ts';
 import { Services } from '../../demo/services.ts';
 import { Lab } from '../../lab/namespace.ts';
 import { httpGet, urlOf, whoHas } from '../../lab/probe.ts';
@@ -15,6 +15,7 @@ import type { Host } from '../../lab/segment.ts';
 import { monotonic } from '../../lib/io/clock.ts';
 import { PROFILES } from '../../speaker/timing.ts';
 import { Sniffer } from './sniffer.ts';
+import { buildStall, stall } from './stall.ts';
 
 jest.setTimeout(40_000);
 
@@ -149,6 +150,38 @@ describe('a malformed manifest', () => {
     write('asks.yaml', more.toSpliced(5, 0, wish));
     const rows = await cluster.until(() => services.addressed(['asks']), 5000, 'an address');
     expect(rows[0]).toMatchObject({ address: '192.168.100.50', pool: 'broken' });
+  });
+});
+
+describe('a speaker whose plane does not answer', () => {
+  const readiness = async (host: Host): Promise<{ status?: number; body?: string } | undefined> =>
+    httpGet(host.namespace, `http://127.0.0.1:${SPEAKER_PORT}/readyz`);
+
+  test('is not ready while its reflex hangs; another answers', async () => {
+    const owner = await ownerOf(VIP4);
+    expect(await readiness(owner)).toMatchObject({ status: 200 });
+    const release = await stall(buildStall(directory), speakerOn(owner).pid, 'reflex');
+    const notReady = async (): Promise<string | undefined> => {
+      const answer = await readiness(owner);
+      return answer?.status === 503 ? answer.body : undefined;
+    };
+    const why = await cluster.until(notReady, 5000, 'it is not ready');
+    expect(why).toMatch(/the lease of the answers ended \d+ ms ago and is not renewed/);
+    await ownerOf(VIP4, owner);
+    release();
+    const ready = async (): Promise<boolean> => (await readiness(owner))?.status === 200;
+    await cluster.until(ready, 8000, 'it is ready again');
+  });
+
+  test('puts its program back when another agent takes it off, and says so', async () => {
+    const owner = await ownerOf(VIP4);
+    const script = join(import.meta.dirname, 'detach.ts');
+    expect(owner.namespace.execSync([process.execPath, script, 'eth0']).stderr).toBe('');
+    expect(attached(owner)).toBe('0');
+    const told = (line: string): boolean => line.includes('"LinkMended"');
+    await speakerOn(owner).line(told, 5000, 'it is told');
+    expect(attached(owner)).toBe('1');
+    expect((await ownerOf(VIP4)).name).toBe(owner.name);
   });
 });
 
