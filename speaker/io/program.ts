@@ -7,8 +7,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { FlagValues } from '../../config/flags.ts';
+import { openServers } from '../../config/io/servers.ts';
 import { validate } from '../../config/schema.ts';
 import { Keeping } from '../../kube/io/keeping.ts';
+import type { Direct } from '../../kube/io/direct.ts';
 import { openSource } from '../../kube/io/source.ts';
 import { SERVICE_L2_STATUS } from '../../kube/kube.ts';
 import type { Kube, KubeEvent, WatchEvent } from '../../kube/kube.ts';
@@ -17,7 +19,6 @@ import type { Driver } from '../../lib/drive.ts';
 import { Alarm, monotonic } from '../../lib/io/clock.ts';
 import { openLog } from '../../lib/io/log.ts';
 import type { Log } from '../../lib/io/log.ts';
-import { serve } from '../../lib/io/metrics.ts';
 import { err } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import { REPORT_PATH } from '../../owners/report.ts';
@@ -46,12 +47,15 @@ const STOP_LIMIT = 800;
 
 /** Runs until a signal; the promise resolves only with a failure to start. */
 export async function runSpeaker(given: Flags): Promise<Result<never, string>> {
+  const log = openLog('speaker', given['log-level']);
+  for (const { level, event, message } of given.remarks) log(level, event, message);
   const identity = identify(given, process.env);
   if (!identity.ok) return identity;
   const { node, secret } = identity.value;
   const urls = controllerUrls(given.controller);
   if (!urls.ok) return urls;
-  const flags = { ...given, node };
+  const isWide = given['ml-wan-config'] && !given.given.has('profile');
+  const flags: Flags = { ...given, node, ...(isWide ? { profile: 'vm' } : {}) };
   const source = await openSource(flags, {
     validate,
     collect: false,
@@ -59,7 +63,6 @@ export async function runSpeaker(given: Flags): Promise<Result<never, string>> {
     environment: process.env,
   });
   if (!source.ok) return source;
-  const log = openLog('speaker', flags['log-level']);
   let forwarding: Nftables | undefined;
   if (flags.forward === 'nftables') {
     const opened = Nftables.open(log);
@@ -67,10 +70,11 @@ export async function runSpeaker(given: Flags): Promise<Result<never, string>> {
     forwarding = opened.value;
   }
   const namespace = source.value.namespace ?? NAMESPACE;
-  const program = new Program({ ...flags, namespace }, source.value.kube, log, forwarding);
+  const { kube, direct } = source.value;
+  const program = new Program({ ...flags, namespace }, kube, log, forwarding);
   const find: FindControllers = () =>
     urls.value.length > 0 ? Promise.resolve(urls.value) : source.value.controllers();
-  return program.run(secret, find);
+  return program.run(secret, find, direct);
 }
 
 class Program {
@@ -98,7 +102,10 @@ class Program {
     this.#kube = kube;
     this.#log = log;
     this.#forwarding = forwarding;
-    this.#brain = new Brain(flags.node, forwarding !== undefined);
+    this.#brain = new Brain(flags.node, forwarding !== undefined, {
+      lbClass: flags['lb-class'] || undefined,
+      ignoreExclude: flags['ignore-exclude-lb'],
+    });
     const alarm = new Alarm(() => this.#driver.wake());
     this.#driver = drive(this.#brain, {
       now: monotonic,
@@ -114,14 +121,17 @@ class Program {
     this.#metrics = speakerMetrics(flags.node, this.#brain, () => this.#count());
   }
 
-  async run(secret: Uint8Array, find: FindControllers): Promise<Result<never, string>> {
+  async run(
+    secret: Uint8Array,
+    find: FindControllers,
+    direct: Direct | undefined,
+  ): Promise<Result<never, string>> {
     const failed = new Promise<Result<never, string>>((done) => {
       this.#fail = (sentence) => done(err(sentence));
     });
     const started = new Promise<void>((done) => (this.#started = done));
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.#stop());
     const health = { notReady: () => this.#notReady() };
-    const { host, port } = this.#flags;
     this.#reporting = new Reporting({
       node: this.#flags.node,
       boot: this.#boot,
@@ -130,8 +140,10 @@ class Program {
       log: this.#log,
     });
     const routes = { [`GET ${REPORT_PATH}`]: this.#reporting.serve };
-    const server = await serve(this.#metrics.registry, health, host, port, routes);
-    if (!server.ok) return this.#giveUp(server);
+    const { registry } = this.#metrics;
+    const how = { flags: this.#flags, probedFrom: 'loopback', direct } as const;
+    const served = await openServers({ ...how, registry, health, routes });
+    if (!served.ok) return this.#giveUp(served);
     this.#reflex = this.#startReflex(secret);
     const first = await Promise.race([failed, started]);
     if (first !== undefined) return this.#giveUp(first);
