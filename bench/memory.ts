@@ -1,5 +1,5 @@
 /**
- * Memory of the programs as they run in a pod: bundled, with 10,000 Services and as many
+ * Memory of the programs as they run in a pod: bundled, with the image's environment, and 10,000 Services and as many
  * EndpointSlices at an API server, from the first byte to every Service having an address and the
  * speaker an order for each. RSS as the kernel counts it (`VmRSS`), its highest value (`VmHWM`),
  * and processor time. Once with a service account, as in a pod, and once with a kubeconfig, which
@@ -8,6 +8,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SMALL_HEAP } from '../lib/io/heap.ts';
 import { executeSync } from '../lab/execute.ts';
 import { LabFailure } from '../lab/failure.ts';
 import { Lab } from '../lab/namespace.ts';
@@ -19,7 +20,7 @@ import { until } from '../lab/until.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const COUNT = 10_000;
-const WITHIN_MS = 180_000;
+const WITHIN_MS = 300_000;
 const SETTLE_MS = 5000;
 const PORTS = { controller: 7472, speaker: 7473 } as const;
 
@@ -77,7 +78,7 @@ async function run(
       const entry = [process.execPath, join(dist, `${name}.mjs`), `--port=${PORTS[name]}`];
       const argv = [...inPod(access, directory, port), ...entry, ...flags];
       if (access === 'kubeconfig') argv.push(`--kubeconfig=${join(directory, 'kubeconfig')}`);
-      return Program.start(lab, { name, argv, namespace, directory });
+      return Program.start(lab, { name, argv, namespace, directory, env: SMALL_HEAP });
     };
     const secret = `--secret-file=${join(directory, 'serviceaccount/ca.crt')}`;
     say(`${access}: the controller allocates, the speaker follows`);
