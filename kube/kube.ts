@@ -117,9 +117,18 @@ export interface KubeEvent {
   readonly message: string;
 }
 
+/** `welcome`: older manifests do not know the kind, or grant no right to it; readiness and all else
+ * do without. */
+export type Need = 'needed' | 'welcome';
+
 export interface Kube {
   /** Delivers to `sink` until `signal` is aborted; never throws, never gives up. */
-  watch(resource: Resource, sink: (event: WatchEvent) => void, signal: AbortSignalLike): void;
+  watch(
+    resource: Resource,
+    sink: (event: WatchEvent) => void,
+    signal: AbortSignalLike,
+    need?: Need,
+  ): void;
   updateStatus(update: StatusUpdate): Promise<Result<KubeObject, KubeFailure>>;
   /** An object of ours, without its status, which only `updateStatus` writes. */
   create(object: KubeObject): Promise<Result<KubeObject, KubeFailure>>;

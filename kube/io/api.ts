@@ -9,8 +9,15 @@
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import type { AbortSignalLike } from '../../lib/signal.ts';
-import { SERVICE_L2_STATUS } from '../kube.ts';
-import type { Kube, KubeEvent, KubeFailure, Resource, StatusUpdate, WatchEvent } from '../kube.ts';
+import type {
+  Kube,
+  KubeEvent,
+  KubeFailure,
+  Need,
+  Resource,
+  StatusUpdate,
+  WatchEvent,
+} from '../kube.ts';
 import { collectionPath, groupOf, objectPath } from '../location.ts';
 import { keyOf } from '../objects.ts';
 import type { KubeObject } from '../objects.ts';
@@ -37,7 +44,7 @@ export class Api implements Kube {
   readonly #client: Client;
   readonly #namespace: string;
   readonly #events: Events;
-  readonly #watches = new Map<Watch, Resource>();
+  readonly #watches = new Map<Watch, Resource & { readonly need: Need }>();
 
   constructor(credentials: Credentials, { namespace, reporter }: ApiOptions) {
     this.#client = new Client(credentials);
@@ -49,11 +56,16 @@ export class Api implements Kube {
     return this.#client.server;
   }
 
-  watch(resource: Resource, sink: (event: WatchEvent) => void, signal: AbortSignalLike): void {
+  watch(
+    resource: Resource,
+    sink: (event: WatchEvent) => void,
+    signal: AbortSignalLike,
+    need: Need = 'needed',
+  ): void {
     const namespace = OURS.has(groupOf(resource)) ? this.#namespace : undefined;
     const path = collectionPath(resource, namespace);
     const watch = new Watch({ client: this.#client, resource, path }, sink, signal);
-    this.#watches.set(watch, resource);
+    this.#watches.set(watch, { ...resource, need });
     signal.addEventListener('abort', () => this.#watches.delete(watch));
   }
 
@@ -126,10 +138,8 @@ export class Api implements Kube {
   }
 
   notReady(): string | undefined {
-    for (const [watch, { kind }] of this.#watches) {
-      // Only written for people: older RBAC does not know it, and all else goes on.
-      if (kind === SERVICE_L2_STATUS.kind) continue;
-      if (watch.problem !== undefined) return watch.problem;
+    for (const [watch, { need }] of this.#watches) {
+      if (need === 'needed' && watch.problem !== undefined) return watch.problem;
     }
     return undefined;
   }

@@ -155,7 +155,7 @@ class Program {
       this.#kube.watch(resource, sink, watching.signal);
     }
     const shown = (event: WatchEvent): void => this.#l2statuses.show(event);
-    this.#kube.watch(SERVICE_L2_STATUS, shown, watching.signal);
+    this.#kube.watch(SERVICE_L2_STATUS, shown, watching.signal, 'welcome');
     return this.#giveUp(await failed);
   }
 
