@@ -61,13 +61,12 @@ export type ControllerOutput =
   | { readonly type: 'write'; readonly update: StatusUpdate }
   | { readonly type: 'record'; readonly event: KubeEvent }
   | { readonly type: 'note'; readonly note: Note }
-  /** `report` may say something else from now on. */
-  | { readonly type: 'changed' };
+  /** `report` may say something else from now on; `held` is the configuration by now. */
+  | { readonly type: 'changed'; readonly held: Held };
 
 /** What metrics and readiness show. */
 export interface Report {
   readonly synced: boolean;
-  readonly held: Held;
   readonly configured: boolean;
   readonly stale: boolean;
   readonly problems: number;
@@ -168,7 +167,6 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     this.#usage ??= usageOf(config?.pools ?? new Map(), this.#decisions.values());
     return {
       synced: this.#isSynced(),
-      held: this.#held,
       configured: config !== undefined,
       stale: problems.length > 0,
       problems: problems.length + this.#troubles.size,
@@ -268,7 +266,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     this.#reports?.forget(now);
     for (const [key, at] of this.#retries) if (at <= now) this.#retries.delete(key);
     if (this.#poolsChanged) this.#configure();
-    this.#queue.push({ type: 'changed' });
+    this.#queue.push({ type: 'changed', held: this.#held });
     const { config } = this.#held;
     if (config === undefined) return;
     const views = [...this.#services.values()].map(({ service, last }) =>

@@ -2,6 +2,8 @@
  * The controller's metrics, collected when somebody looks. Names of MetalLB where it has one, so
  * that dashboards go on; ours begin with `arpeggio_`.
  */
+import type { Traffic } from '../../kube/counted.ts';
+import { addClientMetrics } from '../../kube/io/clientmetrics.ts';
 import { Counter, Gauge, newRegistry } from '../../lib/io/metrics.ts';
 import type { Registry } from '../../lib/io/metrics.ts';
 import type { Family } from '../../net/ip.ts';
@@ -9,7 +11,11 @@ import type { Report } from '../controller.ts';
 import type { Usage } from '../usage.ts';
 
 /** `reporting`: how many speakers have reported lately. */
-export function controllerMetrics(report: () => Report, reporting: () => number): Registry {
+export function controllerMetrics(
+  report: () => Report,
+  reporting: () => number,
+  traffic: () => Traffic,
+): Registry {
   const registry = newRegistry();
   const registers = [registry];
   const single = (name: string, help: string, read: (now: Report) => number): Gauge => {
@@ -20,16 +26,6 @@ export function controllerMetrics(report: () => Report, reporting: () => number)
   };
   addPools(registry, report);
   single(
-    'metallb_k8s_client_config_loaded_bool',
-    '1 when a valid configuration has been seen',
-    ({ configured }) => Number(configured),
-  );
-  single(
-    'metallb_k8s_client_config_stale_bool',
-    '1 when the configuration in force is older than the one that is written',
-    ({ stale }) => Number(stale),
-  );
-  single(
     'arpeggio_config_problems',
     'problems in manifests and pools that wait to be mended',
     ({ problems }) => problems,
@@ -37,6 +33,10 @@ export function controllerMetrics(report: () => Report, reporting: () => number)
   addReporting(registry, reporting);
   addServices(registry, report);
   addWrites(registry, report);
+  addClientMetrics(registry, () => {
+    const { configured, stale } = report();
+    return { ...traffic(), loaded: configured, stale };
+  });
   return registry;
 }
 
@@ -97,19 +97,13 @@ function addServices(registry: Registry, report: () => Report): void {
 }
 
 function addWrites(registry: Registry, report: () => Report): void {
-  const counters = [
-    ['metallb_k8s_client_updates_total', 'statuses written', 'done'],
-    ['metallb_k8s_client_update_errors_total', 'statuses that could not be written', 'failed'],
-  ] as const;
-  for (const [name, help, key] of counters) {
-    void new Counter({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.reset();
-        this.inc(report().writes[key]);
-      },
-    });
-  }
+  void new Counter({
+    name: 'arpeggio_service_statuses_written_total',
+    help: 'statuses of Services that were written',
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(report().writes.done);
+    },
+  });
 }

@@ -5,10 +5,14 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { FlagValues } from '../../config/flags.ts';
+import { configured } from '../../config/io/configured.ts';
 import { openServers } from '../../config/io/servers.ts';
 import { validate } from '../../config/schema.ts';
+import { ownPod } from '../../kube/io/ownpod.ts';
 import { openSource } from '../../kube/io/source.ts';
-import type { Kube, KubeEvent, StatusUpdate } from '../../kube/kube.ts';
+import { counted } from '../../kube/counted.ts';
+import { IP_ADDRESS_POOL } from '../../kube/kube.ts';
+import type { Kube, KubeEvent, StatusUpdate, WatchEvent } from '../../kube/kube.ts';
 import { drive } from '../../lib/drive.ts';
 import type { Driver } from '../../lib/drive.ts';
 import { Alarm, monotonic } from '../../lib/io/clock.ts';
@@ -26,6 +30,11 @@ import { Reports } from '../reports.ts';
 import { HeartbeatKey, createHeartbeatKey } from './heartbeatkey.ts';
 import { controllerMetrics } from './metrics.ts';
 import { takeReports } from './reports.ts';
+import { serveWebhooks } from './webhooks.ts';
+import { Telling } from './telling.ts';
+
+/** Of MetalLB's objects, where the source does not say. */
+const NAMESPACE = 'metallb-system';
 
 export type Flags = FlagValues<typeof CONTROLLER_FLAGS>;
 
@@ -46,15 +55,26 @@ export async function runController(flags: Flags): Promise<Result<void, string>>
   if (!usable.ok) return usable;
   const reports = key.isExpected ? new Reports(randomBytes(16).toString('hex')) : undefined;
   const controller = new Controller(wall, flags['lb-class'] || undefined, reports);
-  const driver = driverOf(controller, source.kube, log);
+  const { kube, traffic } = counted(configured(source, flags));
+  const telling = new Telling({
+    kube,
+    direct: source.direct,
+    log,
+    namespace: source.namespace ?? NAMESPACE,
+    wall,
+    usage: () => controller.report().usage,
+    leads: () => true,
+  });
+  const driver = driverOf(controller, kube, log, telling);
   const health = {
     notReady: () =>
-      source.kube.notReady() ??
+      kube.notReady() ??
       (controller.report().synced ? undefined : 'not everything has been read yet'),
   };
   const registry = controllerMetrics(
     () => controller.report(),
     () => reports?.nodes().length ?? 0,
+    traffic,
   );
   const sink = (report: SpeakerReport): void => driver.put({ type: 'reported', report });
   const taking = reports && { reports, secret: () => key.secret(), sink };
@@ -74,15 +94,26 @@ export async function runController(flags: Flags): Promise<Result<void, string>>
   }
   log('info', 'Started', `following ${source.name}`, { port: flags.port });
   if (key.secret() !== undefined) reports?.begin(monotonic());
-  follow(driver, source.kube);
-  if (source.namespace !== undefined) {
-    key.made(await createHeartbeatKey(source.kube, source.namespace, log));
-  }
+  follow(driver, kube, telling);
+  void ownPod(kube, source.namespace ?? NAMESPACE, flags['pod-name'], process.env).then((pod) =>
+    telling.follow(new AbortController().signal, pod),
+  );
+  if (direct === undefined || source.namespace === undefined) return ok(undefined);
+  const cluster = { direct, namespace: source.namespace, log };
+  const webhooks = serveWebhooks({ ...cluster, flags });
+  if (!webhooks.ok) return webhooks;
+  const { 'ml-secret-name': name, deployment } = flags;
+  key.made(await createHeartbeatKey({ ...cluster, name, deployment }));
   return ok(undefined);
 }
 
-function driverOf(controller: Controller, kube: Kube, log: Log): Driver<ControllerInput> {
-  const actor = new Actor(kube, log);
+function driverOf(
+  controller: Controller,
+  kube: Kube,
+  log: Log,
+  telling: Telling,
+): Driver<ControllerInput> {
+  const actor = new Actor(kube, log, telling);
   const alarm = new Alarm(() => driver.wake());
   const driver = drive(controller, {
     now: monotonic,
@@ -92,14 +123,14 @@ function driverOf(controller: Controller, kube: Kube, log: Log): Driver<Controll
   return driver;
 }
 
-function follow(driver: Driver<ControllerInput>, kube: Kube): void {
+function follow(driver: Driver<ControllerInput>, kube: Kube, telling: Telling): void {
   const watching = new AbortController();
   for (const resource of WATCHED) {
-    kube.watch(
-      resource,
-      (event) => driver.put({ type: 'watched', resource, event }),
-      watching.signal,
-    );
+    const sink = (event: WatchEvent): void => {
+      driver.put({ type: 'watched', resource, event });
+      if (resource === IP_ADDRESS_POOL) telling.show(event);
+    };
+    kube.watch(resource, sink, watching.signal);
   }
 }
 
@@ -112,10 +143,12 @@ function wall(): string {
 class Actor {
   readonly #kube: Kube;
   readonly #log: Log;
+  readonly #telling: Telling;
 
-  constructor(kube: Kube, log: Log) {
+  constructor(kube: Kube, log: Log, telling: Telling) {
     this.#kube = kube;
     this.#log = log;
+    this.#telling = telling;
   }
 
   act(output: ControllerOutput, driver: Driver<ControllerInput>): void {
@@ -130,6 +163,7 @@ class Actor {
         this.#say(output.note);
         break;
       case 'changed':
+        this.#telling.decided(output.held);
         break;
     }
   }

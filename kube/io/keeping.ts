@@ -6,14 +6,13 @@ import type { Log } from '../../lib/io/log.ts';
 import { ok } from '../../lib/result.ts';
 import { Keeper } from '../keeper.ts';
 import type { Duty, KeeperInput, KeeperOutput, Written } from '../keeper.ts';
-import type { Kube, WatchEvent } from '../kube.ts';
+import type { Kube, Resource, WatchEvent } from '../kube.ts';
 
 export class Keeping {
   readonly #kube: Kube;
   readonly #log: Log;
   readonly #duty: Duty;
   readonly #driver: Driver<KeeperInput>;
-  readonly #writes = { done: 0, failed: 0 };
 
   constructor(kube: Kube, log: Log, duty: Duty) {
     this.#kube = kube;
@@ -27,9 +26,9 @@ export class Keeping {
     });
   }
 
-  /** For the metrics. */
-  get writes(): { readonly done: number; readonly failed: number } {
-    return this.#writes;
+  /** Of what is kept. */
+  get resource(): Resource {
+    return this.#duty.resource;
   }
 
   /** What the source shows of the kind. */
@@ -54,7 +53,6 @@ export class Keeping {
   async #carryOut(output: Exclude<KeeperOutput, { kind: 'note' }>): Promise<void> {
     // After an await, so never from within the turn that asked for it.
     const result = await this.#ask(output);
-    this.#writes[result.ok ? 'done' : 'failed'] += 1;
     this.#driver.put({ kind: 'done', key: output.key, result });
   }
 

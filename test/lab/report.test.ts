@@ -84,7 +84,7 @@ async function counted(metric: string): Promise<number> {
 }
 
 /** Statuses that the controller has written. */
-const writes = (): Promise<number> => counted('metallb_k8s_client_updates_total');
+const writes = (): Promise<number> => counted('arpeggio_service_statuses_written_total');
 
 /** ServiceL2Status objects of the IPv4 Service, as files: their nodes. */
 function l2Statuses(): readonly string[] {
