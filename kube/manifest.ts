@@ -3,7 +3,19 @@
  * with `file:line` and JSON path. Several documents, `kind: List` and JSON (which is YAML) are all
  * allowed, as for `kubectl apply -f`. Kinds that the product does not read are passed over.
  */
-import { ENDPOINT_SLICE, IP_ADDRESS_POOL, L2_ADVERTISEMENT, NODE, SERVICE } from './kube.ts';
+import {
+  BFD_PROFILE,
+  BGP_ADVERTISEMENT,
+  BGP_PEER,
+  COMMUNITY,
+  CONFIG_MAP,
+  ENDPOINT_SLICE,
+  IP_ADDRESS_POOL,
+  L2_ADVERTISEMENT,
+  NAMESPACE,
+  NODE,
+  SERVICE,
+} from './kube.ts';
 import type { Resource, SourceProblem } from './kube.ts';
 import { keyOf } from './objects.ts';
 import type { KubeObject } from './objects.ts';
@@ -41,9 +53,21 @@ const KINDS: readonly (readonly [Resource, string | undefined])[] = [
   [SERVICE, 'default'],
   [ENDPOINT_SLICE, 'default'],
   [NODE, undefined],
+  [NAMESPACE, undefined],
+  // Others than ours may be among them; whoever reads one knows its name.
+  [CONFIG_MAP, 'metallb-system'],
   [IP_ADDRESS_POOL, 'metallb-system'],
   [L2_ADVERTISEMENT, 'metallb-system'],
+  [BGP_ADVERTISEMENT, 'metallb-system'],
+  [BGP_PEER, 'metallb-system'],
+  [BFD_PROFILE, 'metallb-system'],
+  [COMMUNITY, 'metallb-system'],
 ];
+
+/** Of versions that differ in name only: what they say is said in the one that is read. */
+const SYNONYMS: ReadonlyMap<string, string> = new Map([
+  ['metallb.io/v1beta1 BGPPeer', BGP_PEER.apiVersion],
+]);
 
 /** `file` is how the user would call it: it begins every place. */
 export function readManifests(file: string, text: string, validate: Validate): Reading {
@@ -107,7 +131,8 @@ function readItem(
   };
   if (known !== undefined && typeof apiVersion === 'string') {
     const [wanted] = known;
-    if (apiVersion !== wanted.apiVersion) {
+    const isSynonym = SYNONYMS.get(`${apiVersion} ${wanted.kind}`) === wanted.apiVersion;
+    if (apiVersion !== wanted.apiVersion && !isSynonym) {
       // Kinds of the same name exist in other groups; those of ours in old versions do not count.
       if (groupOf(apiVersion) !== groupOf(wanted.apiVersion)) return;
       report('apiVersion', `${wanted.kind} is read as ${wanted.apiVersion}, not ${apiVersion}`);
@@ -118,7 +143,8 @@ function readItem(
   for (const fault of faults) report(fault.path, fault.message);
   if (faults.length > 0 || known === undefined) return;
   const [resource, namespace] = known;
-  const object = inNamespace(value as KubeObject, namespace);
+  const { apiVersion: version } = resource;
+  const object = inNamespace({ ...(value as KubeObject), apiVersion: version }, namespace);
   manifests.push({
     file,
     resource,

@@ -9,6 +9,7 @@
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import type { AbortSignalLike } from '../../lib/signal.ts';
+import { CONFIG_MAP } from '../kube.ts';
 import type {
   Kube,
   KubeEvent,
@@ -37,7 +38,7 @@ export interface ApiOptions {
   readonly reporter: Reporter;
 }
 
-/** Groups whose objects are in one namespace. */
+/** Groups whose objects are in one namespace; of ConfigMaps, too, only ours may be read. */
 const OURS = new Set(['metallb.io', 'arpeggio.dev']);
 
 export class Api implements Kube {
@@ -62,8 +63,8 @@ export class Api implements Kube {
     signal: AbortSignalLike,
     need: Need = 'needed',
   ): void {
-    const namespace = OURS.has(groupOf(resource)) ? this.#namespace : undefined;
-    const path = collectionPath(resource, namespace);
+    const isOurs = OURS.has(groupOf(resource)) || resource.kind === CONFIG_MAP.kind;
+    const path = collectionPath(resource, isOurs ? this.#namespace : undefined);
     const watch = new Watch({ client: this.#client, resource, path }, sink, signal);
     this.#watches.set(watch, { ...resource, need });
     signal.addEventListener('abort', () => this.#watches.delete(watch));

@@ -47,6 +47,28 @@ describe('readManifests', () => {
     ]);
   });
 
+  test('the other kinds of the configuration; both versions of BGPPeer are one kind', () => {
+    const peer = (version: string, name: string, more = '') =>
+      `apiVersion: metallb.io/${version}\nkind: BGPPeer\nmetadata: {name: ${name}}\n` +
+      `spec: {myASN: 64500, peerASN: 64501, peerAddress: 192.0.2.1${more}}\n`;
+    const text = [
+      'apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, namespace: x}\n',
+      'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: config}\ndata: {config: ""}\n',
+      peer('v1beta1', 'old'),
+      peer('v1beta2', 'new'),
+    ].join('---\n');
+    expect(problems(text)).toEqual([]);
+    expect(read(text).manifests.map(({ key, object }) => [object.apiVersion, key])).toEqual([
+      ['v1', 'shop'],
+      ['v1', 'metallb-system/config'],
+      ['metallb.io/v1beta2', 'metallb-system/old'],
+      ['metallb.io/v1beta2', 'metallb-system/new'],
+    ]);
+    expect(problems(peer('v1beta1', 'old', ', vrf: red'))).toEqual([
+      ['f.yaml:4', 'spec.vrf', 'vrf is not a field; check its spelling'],
+    ]);
+  });
+
   test('kind: List, JSON, and nothing at all', () => {
     const item = (name: string, port: unknown) => ({
       apiVersion: 'v1',
