@@ -71,6 +71,9 @@ export const UNSPECIFIED_V6: Ip = { family: 6, value: 0n };
 /** ff02::1, every node on the link. */
 export const ALL_NODES: Ip = { family: 6, value: (0xff02n << 112n) | 1n };
 
+/** ff02::2, every router on the link. */
+export const ALL_ROUTERS: Ip = { family: 6, value: (0xff02n << 112n) | 2n };
+
 export function parseNdp(frame: Uint8Array): Result<NdpFrame, string> {
   const ethernet = parseEthernet(frame);
   if (!ethernet.ok) return ethernet;
@@ -269,6 +272,15 @@ export function unsolicitedAdvertisement(ip: Ip, mac: Mac): NeighborAdvertisemen
     override: true,
     targetMac: mac,
   };
+}
+
+/**
+ * RFC 9131 6.1, a new address told to the routers: without Override, so that it makes an entry
+ * where there is none, and the first packet from outside need not wait for a resolution.
+ */
+export function advertisementToRouters(ip: Ip, mac: Mac): NeighborAdvertisement {
+  const destination = multicastMac(ALL_ROUTERS);
+  return { ...unsolicitedAdvertisement(ip, mac), destination, to: ALL_ROUTERS, override: false };
 }
 
 function isMulticast(ip: Ip): boolean {

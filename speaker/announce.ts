@@ -5,7 +5,7 @@
  * First round: one frame per address, the ARP request form (the RFC 5227 announcement, which
  * Linux always obeys) or the unsolicited Neighbor Advertisement with Override. Later rounds add
  * the ARP reply form for old gear, with target MAC = own MAC, or Linux would treat it as an
- * ordinary reply. Announcing and answering are independent: a lost announcement costs nothing
+ * ordinary reply, and in IPv6 what RFC 9131 has for routers that know nothing yet. Announcing and answering are independent: a lost announcement costs nothing
  * but the client's patience.
  */
 import type { Random } from '../lib/random.ts';
@@ -14,7 +14,7 @@ import type { Instant, Millis } from '../lib/time.ts';
 import { emitArp, gratuitousReply, gratuitousRequest } from '../net/arp.ts';
 import type { Ip } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
-import { emitNdp, unsolicitedAdvertisement } from '../net/ndp.ts';
+import { advertisementToRouters, emitNdp, unsolicitedAdvertisement } from '../net/ndp.ts';
 import type { LinkIndex } from './links.ts';
 import { ANNOUNCE_AT, PACE, REFRESH_EVERY } from './timing.ts';
 
@@ -43,6 +43,7 @@ const SLOT = { second: 10, later: 100, refresh: 1000 } as const;
 
 export class Announcer {
   readonly #random: Random;
+  readonly #refresh: Millis;
   readonly #schedules = new Map<string, Schedule>();
   /** Waiting for a time, by that time. */
   readonly #slots = new Map<Instant, Set<Schedule>>();
@@ -51,8 +52,10 @@ export class Announcer {
   #budget: number = PACE.frames;
   #budgetAt: Instant = -Infinity;
 
-  constructor(random: Random) {
+  /** `refresh` 0: no announcements after the rounds of a takeover. */
+  constructor(random: Random, refresh: Millis = REFRESH_EVERY) {
     this.#random = random;
+    this.#refresh = refresh;
   }
 
   /** Makes these the targets; new or changed ones are announced from `now` on. */
@@ -129,9 +132,10 @@ export class Announcer {
     if (schedule.round === 0) schedule.startedAt = now;
     schedule.round += 1;
     const offset = ANNOUNCE_AT[schedule.round];
-    if (offset === undefined) {
+    if (offset === undefined && this.#refresh === 0) move(schedule, new Set());
+    else if (offset === undefined) {
       const jitter = 1 + (this.#random() - 0.5) * 0.4;
-      this.#wait(schedule, ceil(now + REFRESH_EVERY * jitter, SLOT.refresh));
+      this.#wait(schedule, ceil(now + this.#refresh * jitter, SLOT.refresh));
     } else {
       const width = schedule.round === 1 ? SLOT.second : SLOT.later;
       this.#wait(schedule, ceil(Math.max(now, schedule.startedAt + offset), width));
@@ -166,7 +170,12 @@ function ceil(at: Instant, width: Millis): Instant {
 
 function framesOf(target: Target, round: number): Uint8Array[] {
   const { ip, mac } = target;
-  if (ip.family === 6) return [emitNdp(unsolicitedAdvertisement(ip, mac))];
+  if (ip.family === 6) {
+    const advertisement = emitNdp(unsolicitedAdvertisement(ip, mac));
+    return round === 0
+      ? [advertisement]
+      : [advertisement, emitNdp(advertisementToRouters(ip, mac))];
+  }
   const request = emitArp(gratuitousRequest(ip, mac));
   return round === 0 ? [request] : [request, emitArp(gratuitousReply(ip, mac))];
 }

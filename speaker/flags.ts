@@ -62,6 +62,21 @@ export const SPEAKER_FLAGS = {
     env: ['METALLB_ML_BIND_PORT'],
     help: 'UDP port of the heartbeats, the same on every node',
   },
+  'exclude-interfaces': {
+    kind: 'text',
+    default: '',
+    hint: 'FILE',
+    help: "interfaces to leave alone, in MetalLB's excludel2.yaml (default /etc/metallb/, if there)",
+  },
+  'gratuitous-arp-interval': {
+    kind: 'number',
+    default: 90,
+    min: 0,
+    max: 86_400,
+    hint: 'SECONDS',
+    env: ['METALLB_GRATUITOUS_ARP_INTERVAL'],
+    help: 'between two announcements of an address, so that switches do not forget it; 0: none',
+  },
   'ignore-exclude-lb': {
     kind: 'switch',
     help: 'announce also from nodes labelled exclude-from-external-load-balancers',

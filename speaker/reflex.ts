@@ -11,32 +11,31 @@
  */
 import { isEmpty } from '../lib/diff.ts';
 import type { Machine } from '../lib/machine.ts';
-import type { Random } from '../lib/random.ts';
 import { earlier } from '../lib/time.ts';
 import type { Instant } from '../lib/time.ts';
 import { Announcer } from './announce.ts';
 import { nodeId } from './heartbeat.ts';
-import type { Beat, BootId, NodeId } from './heartbeat.ts';
-import { unusable } from './links.ts';
+import type { Beat, NodeId } from './heartbeat.ts';
+import { EXCLUDED_LINKS, unusable } from './links.ts';
 import type { Link, LinkIndex } from './links.ts';
 import { Listening } from './listening.ts';
 import { Membership } from './membership.ts';
-import type { Heard, Isolation } from './membership.ts';
-import type { Cause, Peer, Phase, ReflexInput, ReflexOutput, ReflexState } from './reflexport.ts';
+import type { Heard } from './membership.ts';
+import type {
+  Cause,
+  Peer,
+  Phase,
+  ReflexInput,
+  ReflexOptions,
+  ReflexOutput,
+  ReflexState,
+} from './reflexport.ts';
 import { Table } from './table.ts';
 import type { NamedLink } from './table.ts';
 import { urgentSpacing } from './timing.ts';
 import type { Timing } from './timing.ts';
 import { ownerOf } from './vip.ts';
 import type { Order } from './vip.ts';
-
-export interface ReflexOptions {
-  readonly node: string;
-  readonly boot: BootId;
-  readonly timing: Timing;
-  readonly isolation: Isolation;
-  readonly random: Random;
-}
 
 /** A link that could not be attached is tried again after this long. */
 const ATTACH_RETRY = 1000;
@@ -46,6 +45,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   readonly #timing: Timing;
   readonly #membership: Membership;
   readonly #announcer: Announcer;
+  readonly #excluded: readonly RegExp[];
   readonly #out: ReflexOutput[] = [];
   /** Beats by what became of them: sent, or the words of `Heard`. For metrics. */
   readonly beats = new Map<'sent' | Heard, number>();
@@ -90,7 +90,8 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
       options.timing,
       options.isolation,
     );
-    this.#announcer = new Announcer(options.random);
+    this.#announcer = new Announcer(options.random, options.refresh);
+    this.#excluded = options.excluded ?? EXCLUDED_LINKS;
     this.#listening = new Listening(options.timing);
   }
 
@@ -184,7 +185,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     const wanted = new Map<LinkIndex, NamedLink>();
     for (const link of this.#links.values()) {
       const { index, mac, name } = link;
-      if (unusable(link) === undefined) wanted.set(index, { index, mac, name });
+      if (unusable(link, this.#excluded) === undefined) wanted.set(index, { index, mac, name });
     }
     for (const index of this.#attached.keys()) {
       if (!wanted.has(index)) this.#out.push({ kind: 'detach', index });

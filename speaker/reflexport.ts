@@ -3,14 +3,28 @@
  * between two threads, and so that a simulation can carry them.
  */
 import type { Delta } from '../lib/diff.ts';
-import type { Instant } from '../lib/time.ts';
+import type { Random } from '../lib/random.ts';
+import type { Instant, Millis } from '../lib/time.ts';
 import type { Mac } from '../net/mac.ts';
 import type { Announcement, PlaneLink } from './dataplane.ts';
-import type { Beat } from './heartbeat.ts';
+import type { Beat, BootId } from './heartbeat.ts';
 import type { Link, LinkIndex } from './links.ts';
-import type { Standing } from './membership.ts';
+import type { Isolation, Standing } from './membership.ts';
 import type { Group } from './table.ts';
+import type { Timing } from './timing.ts';
 import type { Order } from './vip.ts';
+
+export interface ReflexOptions {
+  readonly node: string;
+  readonly boot: BootId;
+  readonly timing: Timing;
+  readonly isolation: Isolation;
+  readonly random: Random;
+  /** Names of links left out; MetalLB's list unless told. */
+  readonly excluded?: readonly RegExp[];
+  /** Between two refreshing announcements; 0: none. */
+  readonly refresh?: Millis;
+}
 
 export interface Peer {
   readonly name: string;

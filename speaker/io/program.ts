@@ -7,6 +7,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { FlagValues } from '../../config/flags.ts';
+import { configured } from '../../config/io/configured.ts';
 import { openServers } from '../../config/io/servers.ts';
 import { validate } from '../../config/schema.ts';
 import { Keeping } from '../../kube/io/keeping.ts';
@@ -27,6 +28,7 @@ import type { BrainInput, BrainOutput } from '../brain.ts';
 import type { SPEAKER_FLAGS } from '../flags.ts';
 import { L2Statuses } from '../l2status.ts';
 import { packOrders } from '../orderwire.ts';
+import { readExcluded } from './excluded.ts';
 import { identify } from './identity.ts';
 import { speakerMetrics } from './metrics.ts';
 import type { SpeakerMetrics } from './metrics.ts';
@@ -56,6 +58,8 @@ export async function runSpeaker(given: Flags): Promise<Result<never, string>> {
   if (!urls.ok) return urls;
   const isWide = given['ml-wan-config'] && !given.given.has('profile');
   const flags: Flags = { ...given, node, ...(isWide ? { profile: 'vm' } : {}) };
+  const excluded = readExcluded(flags['exclude-interfaces']);
+  if (!excluded.ok) return excluded;
   const source = await openSource(flags, {
     validate,
     collect: false,
@@ -70,15 +74,22 @@ export async function runSpeaker(given: Flags): Promise<Result<never, string>> {
     forwarding = opened.value;
   }
   const namespace = source.value.namespace ?? NAMESPACE;
-  const { kube, direct } = source.value;
-  const program = new Program({ ...flags, namespace }, kube, log, forwarding);
+  const settings = { ...flags, namespace, excluded: excluded.value };
+  const kube = configured(source.value, flags);
+  const { direct } = source.value;
+  const program = new Program(settings, kube, log, forwarding);
   const find: FindControllers = () =>
     urls.value.length > 0 ? Promise.resolve(urls.value) : source.value.controllers();
   return program.run(secret, find, direct);
 }
 
+interface Settings extends Flags {
+  /** Names of interfaces left out, as sources of regular expressions. */
+  readonly excluded: readonly string[];
+}
+
 class Program {
-  readonly #flags: Flags;
+  readonly #flags: Settings;
   readonly #kube: Kube;
   readonly #log: Log;
   readonly #forwarding: Nftables | undefined;
@@ -97,7 +108,7 @@ class Program {
   readonly #lease = new SharedLease();
   #stopping = false;
 
-  constructor(flags: Flags, kube: Kube, log: Log, forwarding: Nftables | undefined) {
+  constructor(flags: Settings, kube: Kube, log: Log, forwarding: Nftables | undefined) {
     this.#flags = flags;
     this.#kube = kube;
     this.#log = log;
@@ -176,6 +187,8 @@ class Program {
         isolation: flags.isolation,
         attach: flags.attach,
         lease: this.#lease.buffer,
+        excluded: flags.excluded,
+        refresh: flags['gratuitous-arp-interval'] * 1000,
       },
       (message) => this.#hear(message),
       (sentence) => this.#fail(sentence),

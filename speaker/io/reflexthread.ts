@@ -20,6 +20,10 @@ export interface ReflexSettings {
   readonly profile: ProfileName;
   readonly isolation: Isolation;
   readonly attach: 'auto' | 'tcx' | 'clsact';
+  /** Names of interfaces left out, as sources of regular expressions. */
+  readonly excluded: readonly string[];
+  /** Between two refreshing announcements; 0: none. */
+  readonly refresh: number;
   /** Of the `SharedLease`. */
   readonly lease: SharedArrayBuffer;
 }

@@ -60,6 +60,8 @@ class ReflexWorker {
       timing: PROFILES[settings.profile],
       isolation: settings.isolation,
       random: Math.random,
+      excluded: settings.excluded.map((source) => new RegExp(source)),
+      refresh: settings.refresh,
     });
     const alarm = new Alarm(() => this.#driver.wake());
     this.#driver = drive(this.#machine, {

@@ -21,6 +21,7 @@ const directory = mkdtempSync(join(tmpdir(), 'arpeggio-start-'));
 const manifests = join(directory, 'manifests');
 const secret = join(directory, 'secret');
 const short = join(directory, 'short');
+const brokenList = join(directory, 'excludel2.yaml');
 const nobpf = join(directory, 'nobpf');
 let lab: Lab;
 let segment: Segment;
@@ -30,6 +31,7 @@ beforeAll(async () => {
   mkdirSync(manifests);
   writeFileSync(secret, 'a secret that is long enough');
   writeFileSync(short, 'short');
+  writeFileSync(brokenList, 'announcedInterfacesToExclude: eth0\n');
   const source = join(import.meta.dirname, 'nobpf.c');
   const built = executeSync(['cc', '-o', nobpf, source]);
   if (built.code !== 0) throw new Error(built.stderr);
@@ -134,6 +136,13 @@ describe('speaker', () => {
   test('secret missing or too short', async () => {
     expect(await complaint(speaker({ 'secret-file': nowhere }))).toMatch(/nowhere/);
     expect(await complaint(speaker({ 'secret-file': short }))).toMatch(/at least 16/);
+  });
+
+  test('a list of interfaces that is missing or broken', async () => {
+    const missing = speaker({ 'exclude-interfaces': nowhere });
+    expect(await complaint(missing)).toMatch(/cannot read .*nowhere.*--exclude-interfaces/);
+    const broken = speaker({ 'exclude-interfaces': brokenList });
+    expect(await complaint(broken)).toMatch(/line 1: .*announcedInterfacesToExclude is not a list/);
   });
 
   test('without the capabilities for BPF', async () => {

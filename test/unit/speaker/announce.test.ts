@@ -67,6 +67,10 @@ test('a new IPv6 address: an unsolicited advertisement with Override to all node
   announcer.set(new Map([target('2001:db8::240')]), 0);
   const frame = parseNdp(announcer.due(0)[0]?.frame ?? new Uint8Array());
   expect(frame.ok && frame.value).toMatchObject({ solicited: false, override: true });
+  const later = announcer.due(200).map((sent) => parseNdp(sent.frame));
+  const shown = later.map((sent) => sent.ok && 'to' in sent.value && [formatIp(sent.value.to)]);
+  expect(shown).toEqual([['ff02::1'], ['ff02::2']]);
+  expect(later[1]?.ok === true && later[1].value).toMatchObject({ override: false });
 });
 
 test('ten thousand addresses leave within the pace, each once before any twice', () => {
@@ -169,4 +173,13 @@ test('a new MAC, and a link that came back, are announced again, others are not'
   expect(announcer.due(20_001).map(({ link }) => link)).toEqual([1]);
   announcer.again(2, 20_002);
   expect(announcer.due(20_002).map(({ link }) => link)).toEqual([2]);
+});
+
+test('without a refresh, an address is left alone after the rounds of its takeover', () => {
+  const announcer = new Announcer(half, 0);
+  announcer.set(new Map([target('192.0.2.240')]), 0);
+  expect(drain(announcer, 300_000).map(({ at }) => at)).toEqual([0, 200, 1100, 3000, 10_000]);
+  expect(announcer.deadline()).toBeUndefined();
+  announcer.again('all', 400_000);
+  expect(drain(announcer, 400_000)).toEqual([{ at: 400_000, frames: 1 }]);
 });
