@@ -34,6 +34,14 @@ export const CONTROLLER_FLAGS = {
     choices: ['enabled', 'disabled', 'onlywebhook'],
     help: 'enabled: serve webhooks where a ValidatingWebhookConfiguration of MetalLB asks for them',
   },
+  'webhook-port': {
+    kind: 'number',
+    default: 9443,
+    min: 1,
+    max: 65535,
+    hint: 'PORT',
+    help: 'where they are served',
+  },
   'webhook-secret': {
     kind: 'text',
     default: '',

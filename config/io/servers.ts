@@ -61,6 +61,6 @@ async function shieldOf(
 /** Nobody can check it, as with MetalLB's: scrapers are told not to. It lives as long as we do. */
 async function selfMade(): Promise<KeyPair> {
   const { makeAuthority, makeServer } = await import('../../lib/io/x509.ts');
-  const request = { commonName: hostname(), organization: 'arpeggio', days: 3650, now: new Date() };
+  const request = { commonName: hostname(), days: 3650, now: new Date() };
   return makeServer(await makeAuthority(request), { ...request, names: [hostname()] });
 }

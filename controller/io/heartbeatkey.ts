@@ -3,19 +3,23 @@
  * as MetalLB's controller does it, so that an installation is one `kubectl apply`. Speakers get it
  * as a mounted file and wait until it is there.
  *
- * Nothing is read of it: the right to create secrets is all that this takes. One that is there
- * stays, whoever made it.
+ * The right to create secrets is all that this takes. One that is there stays, whoever made it;
+ * it is read where that is allowed (MetalLB's manifests give the right and mount no file), for the
+ * reports of the speakers are known by it.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Kube } from '../../kube/kube.ts';
+import type { Direct } from '../../kube/io/direct.ts';
+import type { Resource } from '../../kube/kube.ts';
+import { collectionPath, objectPath } from '../../kube/location.ts';
 import type { KubeObject } from '../../kube/objects.ts';
 import type { Log } from '../../lib/io/log.ts';
 import { namesSecret, readSecret } from '../../lib/io/secret.ts';
 import { ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 
-const NAME = 'memberlist';
+const SECRET: Resource = { apiVersion: 'v1', kind: 'Secret' };
+const DEPLOYMENT: Resource = { apiVersion: 'apps/v1', kind: 'Deployment' };
 /** Bytes before they become text. */
 const LENGTH = 32;
 const AGAIN_MS = 2000;
@@ -65,35 +69,63 @@ export class HeartbeatKey {
   }
 }
 
-/** Tries until it is there or cannot be; returns the key if it is ours. */
-export async function createHeartbeatKey(
-  kube: Pick<Kube, 'create'>,
-  namespace: string,
-  log: Log,
-): Promise<Uint8Array | undefined> {
+export interface KeyPlace {
+  readonly direct: Direct;
+  readonly namespace: string;
+  /** Of the Secret. */
+  readonly name: string;
+  /** Whose end is the Secret's; empty: nobody's. */
+  readonly deployment: string;
+  readonly log: Log;
+}
+
+/** Tries until it is there or cannot be; returns the key, if it is ours or may be read. */
+export async function createHeartbeatKey(place: KeyPlace): Promise<Uint8Array | undefined> {
+  const { direct, namespace, name, log } = place;
   // Text, because tools print and copy it.
   const key = Buffer.from(randomBytes(LENGTH).toString('base64'));
-  const secret: Secret = {
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: { name: NAME, namespace },
-    type: 'Opaque',
-    data: { secretkey: key.toString('base64') },
-  };
   for (;;) {
-    const created = await kube.create(secret);
+    const body: Secret = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name, namespace, ...(await ownersOf(place)) },
+      type: 'Opaque',
+      data: { secretkey: key.toString('base64') },
+    };
+    const path = collectionPath(SECRET, namespace);
+    const created = await direct.ask({ method: 'POST', path, body });
     if (created.ok) {
-      log('info', 'HeartbeatKeyCreated', `speakers share the Secret ${namespace}/${NAME}`);
+      log('info', 'HeartbeatKeyCreated', `speakers share the Secret ${namespace}/${name}`);
       return new Uint8Array(key);
     }
     const { kind, message } = created.error;
-    if (kind === 'exists') return undefined;
+    if (kind === 'exists') return readKey(place);
     if (kind !== 'unavailable') {
-      const make = `openssl rand -hex 32 | kubectl -n ${namespace} create secret generic ${NAME}`;
+      const make = `openssl rand -hex 32 | kubectl -n ${namespace} create secret generic ${name}`;
       const how = `${make} --from-file=secretkey=/dev/stdin`;
       log('warn', 'HeartbeatKeyMissing', `${message}; unless it is there, create it: ${how}`);
-      return undefined;
+      return readKey(place);
     }
     await pause(AGAIN_MS);
   }
+}
+
+/** A list of one name is what MetalLB's manifests allow, from the first to the last. */
+async function readKey({ direct, namespace, name }: KeyPlace): Promise<Uint8Array | undefined> {
+  const path = collectionPath(SECRET, namespace);
+  const query = { fieldSelector: `metadata.name=${name}` };
+  const asked = await direct.ask({ method: 'GET', path, query });
+  if (!asked.ok) return undefined;
+  const { items = [] } = asked.value as { items?: readonly Partial<Secret>[] };
+  const key = Buffer.from(items[0]?.data?.['secretkey'] ?? '', 'base64').toString();
+  return key === '' ? undefined : new Uint8Array(Buffer.from(key.trimEnd()));
+}
+
+/** Nothing, when nobody is named or it may not be read. */
+async function ownersOf({ direct, namespace, deployment: name }: KeyPlace): Promise<object> {
+  if (name === '') return {};
+  const path = objectPath(DEPLOYMENT, `${namespace}/${name}`);
+  const asked = await direct.ask({ method: 'GET', path });
+  const uid = asked.ok ? (asked.value as KubeObject).metadata.uid : undefined;
+  return uid === undefined ? {} : { ownerReferences: [{ ...DEPLOYMENT, name, uid }] };
 }

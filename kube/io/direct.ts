@@ -42,6 +42,17 @@ export class Direct {
     void new Watch(place, sink, signal);
   }
 
+  /** Of a kind; one that fails says so to its sink and to nobody else. */
+  watchKind(
+    resource: Resource,
+    namespace: string | undefined,
+    sink: (event: WatchEvent) => void,
+    signal: AbortSignalLike,
+  ): void {
+    const path = collectionPath(resource, namespace);
+    void new Watch({ client: this.#client, resource, path }, sink, signal);
+  }
+
   close(): Promise<void> {
     return this.#client.close();
   }

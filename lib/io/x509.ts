@@ -27,7 +27,6 @@ const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 
 const OID = {
   commonName: '2.5.4.3',
-  organization: '2.5.4.10',
   subjectAltName: '2.5.29.17',
   basicConstraints: '2.5.29.19',
   extendedKeyUsage: '2.5.29.37',
@@ -40,7 +39,6 @@ const IP_ADDRESS = 7;
 
 export interface Request {
   readonly commonName: string;
-  readonly organization: string;
   readonly days: number;
   readonly now: Date;
 }
@@ -80,7 +78,7 @@ export async function makeServer(authority: KeyPair, request: ServerRequest): Pr
 }
 
 async function draft(
-  { commonName, organization, days, now }: Request,
+  { commonName, days, now }: Request,
   key: webcrypto.CryptoKey,
   extensions: Extension[],
 ): Promise<Certificate> {
@@ -88,10 +86,6 @@ async function draft(
   certificate.version = 2;
   certificate.serialNumber = new Integer({ valueHex: serialNumber() });
   certificate.subject.typesAndValues = [
-    new AttributeTypeAndValue({
-      type: OID.organization,
-      value: new Utf8String({ value: organization }),
-    }),
     new AttributeTypeAndValue({
       type: OID.commonName,
       value: new Utf8String({ value: commonName }),

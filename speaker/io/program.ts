@@ -28,7 +28,6 @@ import type { BrainInput, BrainOutput } from '../brain.ts';
 import type { SPEAKER_FLAGS } from '../flags.ts';
 import { L2Statuses } from '../l2status.ts';
 import { packOrders } from '../orderwire.ts';
-import { readExcluded } from './excluded.ts';
 import { identify } from './identity.ts';
 import { speakerMetrics } from './metrics.ts';
 import type { SpeakerMetrics } from './metrics.ts';
@@ -58,8 +57,6 @@ export async function runSpeaker(given: Flags): Promise<Result<never, string>> {
   if (!urls.ok) return urls;
   const isWide = given['ml-wan-config'] && !given.given.has('profile');
   const flags: Flags = { ...given, node, ...(isWide ? { profile: 'vm' } : {}) };
-  const excluded = readExcluded(flags['exclude-interfaces']);
-  if (!excluded.ok) return excluded;
   const source = await openSource(flags, {
     validate,
     collect: false,
@@ -74,22 +71,16 @@ export async function runSpeaker(given: Flags): Promise<Result<never, string>> {
     forwarding = opened.value;
   }
   const namespace = source.value.namespace ?? NAMESPACE;
-  const settings = { ...flags, namespace, excluded: excluded.value };
   const kube = configured(source.value, flags);
   const { direct } = source.value;
-  const program = new Program(settings, kube, log, forwarding);
+  const program = new Program({ ...flags, namespace }, kube, log, forwarding);
   const find: FindControllers = () =>
     urls.value.length > 0 ? Promise.resolve(urls.value) : source.value.controllers();
   return program.run(secret, find, direct);
 }
 
-interface Settings extends Flags {
-  /** Names of interfaces left out, as sources of regular expressions. */
-  readonly excluded: readonly string[];
-}
-
 class Program {
-  readonly #flags: Settings;
+  readonly #flags: Flags;
   readonly #kube: Kube;
   readonly #log: Log;
   readonly #forwarding: Nftables | undefined;
@@ -108,7 +99,7 @@ class Program {
   readonly #lease = new SharedLease();
   #stopping = false;
 
-  constructor(flags: Settings, kube: Kube, log: Log, forwarding: Nftables | undefined) {
+  constructor(flags: Flags, kube: Kube, log: Log, forwarding: Nftables | undefined) {
     this.#flags = flags;
     this.#kube = kube;
     this.#log = log;
@@ -187,8 +178,6 @@ class Program {
         isolation: flags.isolation,
         attach: flags.attach,
         lease: this.#lease.buffer,
-        excluded: flags.excluded,
-        refresh: flags['gratuitous-arp-interval'] * 1000,
       },
       (message) => this.#hear(message),
       (sentence) => this.#fail(sentence),
