@@ -10,10 +10,11 @@ import type { FlagValues } from '../../config/flags.ts';
 import { configured } from '../../config/io/configured.ts';
 import { openServers } from '../../config/io/servers.ts';
 import { validate } from '../../config/schema.ts';
-import { Keeping } from '../../kube/io/keeping.ts';
+import { counted } from '../../kube/counted.ts';
+import { addClientMetrics } from '../../kube/io/clientmetrics.ts';
 import type { Direct } from '../../kube/io/direct.ts';
+import { ownPod } from '../../kube/io/ownpod.ts';
 import { openSource } from '../../kube/io/source.ts';
-import { SERVICE_L2_STATUS } from '../../kube/kube.ts';
 import type { Kube, KubeEvent, WatchEvent } from '../../kube/kube.ts';
 import { drive } from '../../lib/drive.ts';
 import type { Driver } from '../../lib/drive.ts';
@@ -23,11 +24,12 @@ import type { Log } from '../../lib/io/log.ts';
 import { err } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import { REPORT_PATH } from '../../owners/report.ts';
+import type { SpeakerStatus } from '../../owners/report.ts';
 import { Brain, WATCHED } from '../brain.ts';
 import type { BrainInput, BrainOutput } from '../brain.ts';
 import type { SPEAKER_FLAGS } from '../flags.ts';
-import { L2Statuses } from '../l2status.ts';
 import { packOrders } from '../orderwire.ts';
+import { readExcluded } from './excluded.ts';
 import { identify } from './identity.ts';
 import { speakerMetrics } from './metrics.ts';
 import type { SpeakerMetrics } from './metrics.ts';
@@ -37,6 +39,7 @@ import type { FromReflex } from './reflexthread.ts';
 import { SharedLease } from './sharedlease.ts';
 import { Reporting, controllerUrls } from './report.ts';
 import type { FindControllers } from './report.ts';
+import { Telling } from './telling.ts';
 
 export type Flags = FlagValues<typeof SPEAKER_FLAGS>;
 
@@ -57,6 +60,8 @@ export async function runSpeaker(given: Flags): Promise<Result<never, string>> {
   if (!urls.ok) return urls;
   const isWide = given['ml-wan-config'] && !given.given.has('profile');
   const flags: Flags = { ...given, node, ...(isWide ? { profile: 'vm' } : {}) };
+  const excluded = readExcluded(flags['exclude-interfaces']);
+  if (!excluded.ok) return excluded;
   const source = await openSource(flags, {
     validate,
     collect: false,
@@ -71,17 +76,24 @@ export async function runSpeaker(given: Flags): Promise<Result<never, string>> {
     forwarding = opened.value;
   }
   const namespace = source.value.namespace ?? NAMESPACE;
+  const settings = { ...flags, namespace, excluded: excluded.value };
   const kube = configured(source.value, flags);
   const { direct } = source.value;
-  const program = new Program({ ...flags, namespace }, kube, log, forwarding);
+  const program = new Program(settings, kube, direct, log, forwarding);
   const find: FindControllers = () =>
     urls.value.length > 0 ? Promise.resolve(urls.value) : source.value.controllers();
-  return program.run(secret, find, direct);
+  return program.run(secret, find);
+}
+
+interface Settings extends Flags {
+  /** Names of interfaces left out, as sources of regular expressions. */
+  readonly excluded: readonly string[];
 }
 
 class Program {
-  readonly #flags: Flags;
+  readonly #flags: Settings;
   readonly #kube: Kube;
+  readonly #direct: Direct | undefined;
   readonly #log: Log;
   readonly #forwarding: Nftables | undefined;
   readonly #brain: Brain;
@@ -92,16 +104,24 @@ class Program {
   #plane = 'none';
   #reflex: ReflexThread | undefined;
   #reporting: Reporting | undefined;
-  readonly #l2statuses: Keeping;
+  readonly #telling: Telling;
   #counting: ((counters: ReadonlyMap<string, bigint>) => void)[] = [];
   #fail: (sentence: string) => void = () => {};
   #started: () => void = () => {};
   readonly #lease = new SharedLease();
   #stopping = false;
 
-  constructor(flags: Flags, kube: Kube, log: Log, forwarding: Nftables | undefined) {
+  constructor(
+    flags: Settings,
+    given: Kube,
+    direct: Direct | undefined,
+    log: Log,
+    forwarding: Nftables | undefined,
+  ) {
     this.#flags = flags;
+    const { kube, traffic } = counted(given);
     this.#kube = kube;
+    this.#direct = direct;
     this.#log = log;
     this.#forwarding = forwarding;
     this.#brain = new Brain(flags.node, forwarding !== undefined, {
@@ -114,20 +134,17 @@ class Program {
       wakeAt: (at) => alarm.set(at),
       act: (output) => this.#act(output),
     });
-    const l2 = new L2Statuses({
-      node: flags.node,
-      namespace: flags.namespace,
-      status: () => this.#brain.status(this.#plane),
-    });
-    this.#l2statuses = new Keeping(kube, log, l2);
-    this.#metrics = speakerMetrics(flags.node, this.#brain, () => this.#count());
+    const { node, namespace } = flags;
+    const status = (): SpeakerStatus => this.#brain.status(this.#plane);
+    this.#telling = new Telling({ kube, direct, log, node, namespace, status });
+    this.#metrics = speakerMetrics(node, this.#brain, () => this.#count());
+    addClientMetrics(this.#metrics.registry, () => ({
+      ...traffic(),
+      ...this.#telling.configuration,
+    }));
   }
 
-  async run(
-    secret: Uint8Array,
-    find: FindControllers,
-    direct: Direct | undefined,
-  ): Promise<Result<never, string>> {
+  async run(secret: Uint8Array, find: FindControllers): Promise<Result<never, string>> {
     const failed = new Promise<Result<never, string>>((done) => {
       this.#fail = (sentence) => done(err(sentence));
     });
@@ -143,7 +160,7 @@ class Program {
     });
     const routes = { [`GET ${REPORT_PATH}`]: this.#reporting.serve };
     const { registry } = this.#metrics;
-    const how = { flags: this.#flags, probedFrom: 'loopback', direct } as const;
+    const how = { flags: this.#flags, probedFrom: 'loopback', direct: this.#direct } as const;
     const served = await openServers({ ...how, registry, health, routes });
     if (!served.ok) return this.#giveUp(served);
     this.#reflex = this.#startReflex(secret);
@@ -152,12 +169,16 @@ class Program {
     this.#reporting.follow(find);
     const watching = new AbortController();
     for (const resource of WATCHED) {
-      const sink = (event: Extract<BrainInput, { kind: 'watch' }>['event']): void =>
+      const sink = (event: WatchEvent): void => {
+        this.#telling.show(resource, event);
         this.#driver.put({ kind: 'watch', resource, event });
+      };
       this.#kube.watch(resource, sink, watching.signal);
     }
-    const shown = (event: WatchEvent): void => this.#l2statuses.show(event);
-    this.#kube.watch(SERVICE_L2_STATUS, shown, watching.signal, 'welcome');
+    const { namespace, 'pod-name': name } = this.#flags;
+    void ownPod(this.#kube, namespace, name, process.env).then((pod) =>
+      this.#telling.follow(watching.signal, pod),
+    );
     return this.#giveUp(await failed);
   }
 
@@ -178,6 +199,8 @@ class Program {
         isolation: flags.isolation,
         attach: flags.attach,
         lease: this.#lease.buffer,
+        excluded: flags.excluded,
+        refresh: flags['gratuitous-arp-interval'] * 1000,
       },
       (message) => this.#hear(message),
       (sentence) => this.#fail(sentence),
@@ -223,7 +246,9 @@ class Program {
         return undefined;
       case 'changed':
         this.#reporting?.changed();
-        return this.#l2statuses.changed();
+        return this.#telling.changed();
+      case 'configured':
+        return this.#telling.configured(output.held);
       case 'note':
         return this.#log(output.note.level, output.note.event, output.note.msg, output.note.fields);
     }
