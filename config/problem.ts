@@ -13,3 +13,8 @@ export interface Problem {
   /** One sentence: what is wrong and what to do. */
   readonly message: string;
 }
+
+/** All of it, where there is no file to point into. */
+export function problemLine({ resource, key, path, message }: Problem): string {
+  return `${resource.kind} ${key}: ${path}: ${message}`;
+}

@@ -24,6 +24,7 @@ import type {
 } from '../kube/kube.ts';
 import { keyOf } from '../kube/objects.ts';
 import type { KubeObject, Service } from '../kube/objects.ts';
+import { sameWish } from '../kube/samewish.ts';
 import type { Machine } from '../lib/machine.ts';
 import type { Result } from '../lib/result.ts';
 import { earlier } from '../lib/time.ts';
@@ -36,7 +37,6 @@ import type { Decision } from './allocate.ts';
 import type { Note } from './note.ts';
 import { isOvertaken, plan } from './plan.ts';
 import type { Plan, Subject } from './plan.ts';
-import { saysTheSame } from './poolstatus.ts';
 import type { Reports } from './reports.ts';
 import { Troubles } from './troubles.ts';
 import { usageOf } from './usage.ts';
@@ -236,7 +236,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
   #putPool(pool: KubeObject): boolean {
     const before = this.#pools.get(keyOf(pool));
     this.#pools.set(keyOf(pool), pool);
-    return before === undefined || !saysTheSame(before, pool);
+    return before === undefined || !sameWish(before, pool);
   }
 
   #drop(key: string): void {

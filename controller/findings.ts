@@ -13,6 +13,7 @@ import type { Held } from '../config/held.ts';
 import { listOfKind } from '../config/parse/sources.ts';
 import type { Sources } from '../config/parse/sources.ts';
 import { parse } from '../config/parse.ts';
+import { problemLine } from '../config/problem.ts';
 import type { Problem } from '../config/problem.ts';
 import { Unreadable } from '../config/unreadable.ts';
 import {
@@ -166,9 +167,10 @@ export class Findings implements Machine<FindingsInput, FindingsOutput> {
   #others(held: Held): readonly Problem[] {
     const parsed = parse({ pools: [], advertisements: [], ...this.#sources() });
     const all = parsed.ok ? (parsed.value.bgp?.problems ?? []) : parsed.error;
-    const known = new Set(held.problems.map(textOf));
+    const known = new Set(held.problems.map(problemLine));
     return all.filter(
-      (problem) => problem.resource.kind !== IP_ADDRESS_POOL.kind && !known.has(textOf(problem)),
+      (problem) =>
+        problem.resource.kind !== IP_ADDRESS_POOL.kind && !known.has(problemLine(problem)),
     );
   }
 
@@ -178,20 +180,20 @@ export class Findings implements Machine<FindingsInput, FindingsOutput> {
     const ours = this.#unreadable.lines([IP_ADDRESS_POOL.kind]);
     const theirs = this.#unreadable.lines(ADVISORY.map(({ kind }) => kind));
     return {
-      problems: [...held.problems.map(textOf), ...ours],
+      problems: [...held.problems.map(problemLine), ...ours],
       asides: [
         {
           type: 'arpeggio.dev/AdvertisementsValid',
           reason: 'AdvertisementError',
           lines: [
-            ...others.filter((problem) => !isBgp(problem)).map(textOf),
+            ...others.filter((problem) => !isBgp(problem)).map(problemLine),
             ...theirs.filter((line) => !ours.includes(line)),
           ],
         },
         {
           type: 'arpeggio.dev/BGPValid',
           reason: 'BGPError',
-          lines: others.filter(isBgp).map(textOf),
+          lines: others.filter(isBgp).map(problemLine),
         },
         {
           type: 'arpeggio.dev/BGPAnnounced',
@@ -291,7 +293,7 @@ function findingsOf(
   for (const problem of problems) {
     const { resource, key } = problem;
     const id = `${resource.kind} ${key}`;
-    const lines = [...(found.get(id)?.lines ?? []), textOf(problem)];
+    const lines = [...(found.get(id)?.lines ?? []), problemLine(problem)];
     found.set(id, { resource, key, reason: 'ConfigurationError', lines });
   }
   return found;
@@ -299,10 +301,6 @@ function findingsOf(
 
 function keptOf(object: KubeObject): string {
   return `${object.kind} ${keyOf(object)} ${NOT_ANNOUNCED}`;
-}
-
-function textOf({ resource, key, path, message }: Problem): string {
-  return `${resource.kind} ${key}: ${path}: ${message}`;
 }
 
 function gist({ lines }: Finding): string {

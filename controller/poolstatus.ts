@@ -57,13 +57,6 @@ export class PoolStatuses implements Duty {
   }
 }
 
-/** Two versions of a pool that differ in what is written here at most. */
-export function saysTheSame(before: KubeObject, after: KubeObject): boolean {
-  const wish = (pool: KubeObject): string =>
-    JSON.stringify([pool.metadata.labels, (pool as { spec?: unknown }).spec]);
-  return wish(before) === wish(after);
-}
-
 function statusOf(
   v4: Pick<Usage, 'total' | 'used'>,
   v6: Pick<Usage, 'total' | 'used'>,

@@ -10,10 +10,12 @@ import type { Config } from '../config/model.ts';
 import { hold, NOTHING_HELD } from '../config/held.ts';
 import type { Held } from '../config/held.ts';
 import { parse } from '../config/parse.ts';
+import { problemLine } from '../config/problem.ts';
 import { ENDPOINT_SLICE, IP_ADDRESS_POOL, L2_ADVERTISEMENT, NODE, SERVICE } from '../kube/kube.ts';
 import type { KubeEvent, Resource, SourceProblem, WatchEvent } from '../kube/kube.ts';
 import { keyOf } from '../kube/objects.ts';
 import type { EndpointSlice, KubeObject, Node, Service } from '../kube/objects.ts';
+import { sameWish } from '../kube/samewish.ts';
 import { diff, isEmpty } from '../lib/diff.ts';
 import type { Delta } from '../lib/diff.ts';
 import type { Machine } from '../lib/machine.ts';
@@ -51,6 +53,8 @@ export type BrainOutput =
   | { readonly kind: 'event'; readonly event: KubeEvent }
   /** `status` may say something else from now on. */
   | { readonly kind: 'changed' }
+  /** The newest configuration was taken, or refused for other reasons than before. */
+  | { readonly kind: 'configured'; readonly held: Held }
   | { readonly kind: 'note'; readonly note: Note };
 
 /** An address that this node answers for, and a Service that holds it. */
@@ -136,9 +140,14 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
     const objects = this.#objects.get(kind);
     if (objects === undefined) return;
     switch (event.type) {
-      case 'put':
+      case 'put': {
+        const before = objects.get(keyOf(event.object));
         objects.set(keyOf(event.object), event.object);
+        // Counters come with every address that is given.
+        const isPool = kind === IP_ADDRESS_POOL.kind;
+        if (isPool && before !== undefined && sameWish(before, event.object)) return;
         break;
+      }
       case 'delete':
         objects.delete(event.key);
         break;
@@ -213,13 +222,15 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
     const said = new Set(before.problems.map((problem) => JSON.stringify(problem)));
     for (const problem of this.#held.problems) {
       if (said.has(JSON.stringify(problem))) continue;
-      const { resource, key, path, message } = problem;
-      const text = `${resource.kind} ${key}: ${path}: ${message}`;
-      this.#note('warn', 'ConfigProblem', text, { kind: resource.kind, key, path });
+      const { resource, key, path } = problem;
+      this.#note('warn', 'ConfigProblem', problemLine(problem), { kind: resource.kind, key, path });
     }
     if (before.problems.length > 0 && this.#held.problems.length === 0) {
       this.#note('info', 'ConfigSolved', 'the configuration is valid again');
     }
+    const isSame = JSON.stringify(before.problems) === JSON.stringify(this.#held.problems);
+    if (before === NOTHING_HELD || !isSame)
+      this.#out.push({ kind: 'configured', held: this.#held });
   }
 
   /**

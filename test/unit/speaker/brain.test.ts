@@ -263,9 +263,18 @@ describe('change', () => {
     bench.put(pool('main', ['192.0.2.250-192.0.2.1'])).settle();
     const notes = bench.take('note').filter(({ note }) => note.event === 'ConfigProblem');
     expect(notes.map(({ note }) => note.fields['path'])).toEqual(['spec.addresses[0]']);
+    expect(bench.take('configured').map(({ held }) => held.problems.length)).toEqual([1]);
     expect(bench.orders()).toEqual({});
     bench.put(pool('main', ['198.51.100.0/24'])).settle();
     expect(bench.orders()).toEqual({ '192.0.2.240': [] });
+    expect(bench.take('configured').map(({ held }) => held.problems.length)).toEqual([0]);
+  });
+
+  test('the counters of a pool set nothing going', () => {
+    bench.sync();
+    const counted: unknown = { ...POOL, status: { assignedIPv4: 1 } };
+    bench.put(counted as KubeObject);
+    expect(bench.brain.deadline()).toBe(undefined);
   });
 
   test('peers are the other nodes, by InternalIP; told again only when they change', () => {
