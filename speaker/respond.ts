@@ -1,7 +1,7 @@
 /**
- * What a data plane does with one frame: the executable specification of responder.bpf.c, and the
- * heart of the `model` plane. Same checks, same order, same verdicts (a test compares the names
- * with responder.h), same bytes (a test compares the answers with those of the kernel).
+ * What a data plane does with one frame: the executable specification of responder.h, and the
+ * heart of the `model` plane. Same checks, same order, same verdicts (a test compares the names),
+ * same bytes (tests compare the answers with those of both native planes).
  *
  * RFC 826 and RFC 4861 7.2.3, 7.2.4 for addresses that no interface has. Probes are answered too
  * (RFC 5227 2.1.1, RFC 4862 5.4.3): the prober must learn that the address is taken.
@@ -28,6 +28,7 @@ export const VERDICTS = [
   'unattached',
   'restricted',
   'lapsed',
+  'stale',
   'failed',
   'answered',
 ] as const;
