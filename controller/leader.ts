@@ -1,7 +1,7 @@
 /**
  * Which of several controllers decides: a Lease (coordination.k8s.io) as a Machine.
  *
- *     start ─▶ read ─▶ (free, or unchanged for its duration) write it ─▶ leader ─▶ renew each second
+ *     start ─▶ read ─▶ (free, or not changed for its duration) write ─▶ leader ─▶ renew each second
  *                └───▶ (somebody else's) standby: look twice a second
  *     leader ─▶ (no renewal for DEADLINE) standby    any ─▶ (forbidden) alone, without a Lease
  *

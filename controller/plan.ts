@@ -20,6 +20,9 @@ export const ANNOUNCED = 'arpeggio.dev/Announced';
 /** Names of the nodes that answer, separated by commas. */
 export const ANNOUNCED_BY = 'arpeggio.dev/announced-by';
 
+/** For which version of a claim its Service was written without the address; see claims.ts. */
+export const FENCE = 'arpeggio.dev/fence';
+
 export interface Plan {
   readonly update: StatusUpdate;
   /** Equal for plans that want the same; times do not count. */
@@ -36,6 +39,8 @@ export interface Subject {
   readonly problems: readonly Problem[];
   /** Annotations with MetalLB's old prefix that had effect. */
   readonly deprecated: readonly string[];
+  /** Which other Service has an address now. */
+  readonly rival?: (ip: string) => string | undefined;
   /** `unchanged`: what is shown stays. undefined: speakers do not report here. */
   readonly announcement?: Announcement | 'unchanged' | undefined;
 }
@@ -72,10 +77,11 @@ interface Wanted {
 }
 
 function wantedOf(
-  { service, problems, announcement }: Subject,
+  subject: Subject,
   decision: Exclude<Decision, { kind: 'untouched' }>,
   wall: string,
 ): Wanted {
+  const { service, problems, announcement } = subject;
   const trouble = problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
   const condition = (status: 'True' | 'False', reason: Reason, message: string): Condition =>
     made(service, { type: ALLOCATED, status, reason, message }, wall);
@@ -89,15 +95,29 @@ function wantedOf(
   const { addresses, pool } = decision;
   const texts = addresses.map(formatIp);
   const has = `${texts.join(' and ')} from pool "${pool}"`;
+  const instead = insteadOf(subject, texts, has);
   return {
     ingress: texts.map((ip) => ({ ip, ipMode: 'VIP' })),
     pool,
     condition:
       trouble === ''
-        ? condition('True', 'Allocated', has)
+        ? condition('True', 'Allocated', `${has}${instead}`)
         : condition('True', 'InvalidRequest', `keeps ${has} until this is mended: ${trouble}`),
     ...announcedOf(service, announcement, wall),
   };
+}
+
+const INSTEAD = '; two Services had ';
+
+/** Why it has another address than before, as long as it has this one. */
+function insteadOf({ service, rival }: Subject, texts: readonly string[], has: string): string {
+  const said = conditionOf(service, ALLOCATED)?.message ?? '';
+  if (said.startsWith(`${has}${INSTEAD}`)) return said.slice(has.length);
+  for (const ip of heldAddresses(service).map(formatIp)) {
+    const other = texts.includes(ip) ? undefined : rival?.(ip);
+    if (other !== undefined) return `${INSTEAD}${ip}, and ${other} had it first`;
+  }
+  return '';
 }
 
 function announcedOf(
@@ -169,7 +189,11 @@ function updateOf(service: Service, wanted: Wanted | typeof NOTHING): StatusUpda
     key: keyOf(service),
     resourceVersion: service.metadata.resourceVersion ?? '',
     status,
-    annotations: { [POOL_ANNOTATION]: pool, [ANNOUNCED_BY]: announcedBy },
+    annotations: {
+      [POOL_ANNOTATION]: pool,
+      [ANNOUNCED_BY]: announcedBy,
+      ...(service.metadata.annotations?.[FENCE] === undefined ? {} : { [FENCE]: undefined }),
+    },
   };
 }
 
@@ -189,8 +213,10 @@ function eventsOf(
   const won = now.filter((ip) => !held.includes(ip));
   const quoted = (ips: readonly string[]): string => ips.map((ip) => `"${ip}"`).join(' ');
   if (lost.length > 0) {
-    const why =
-      condition.status === 'True' ? 'the configuration or the request changed' : condition.message;
+    const { message } = condition;
+    const at = message.indexOf(INSTEAD);
+    const changed = at < 0 ? 'the configuration or the request changed' : message.slice(at + 2);
+    const why = condition.status === 'True' ? changed : message;
     add('Normal', 'ClearAssignment', `IP [${quoted(lost)}] is taken away: ${why}`);
   }
   if (won.length > 0) {
@@ -237,7 +263,11 @@ function gist(condition: Condition | undefined): string {
 }
 
 /** Whether a write under way is not what is wanted any more; its echo may be there already. */
-export function isOvertaken(asked: Plan, wanted: Plan | undefined, service: Service): boolean {
-  if (wanted !== undefined) return wanted.digest !== asked.digest;
-  return asked.update.resourceVersion === service.metadata.resourceVersion;
+export function isOvertaken(
+  asked: Plan | undefined,
+  wanted: Plan | undefined,
+  service: Service,
+): boolean {
+  if (wanted !== undefined) return wanted.digest !== asked?.digest;
+  return asked?.update.resourceVersion === service.metadata.resourceVersion;
 }

@@ -10,39 +10,48 @@ import type { Service } from '../kube/objects.ts';
 import { sameIp } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
 import type { Entrant } from './allocate.ts';
-import { ANNOUNCED_BY } from './plan.ts';
+import { ANNOUNCED_BY, FENCE } from './plan.ts';
 
 export interface View {
   readonly service: Service;
   readonly key: string;
   /** undefined: not ours. */
   readonly entrant: Entrant | undefined;
-  /** Addresses that it shows besides those it is taken to hold. */
+  /** Addresses that it shows, or has by claim, besides those it is taken to hold. */
   readonly occupied: readonly Ip[];
   readonly problems: readonly Problem[];
   readonly deprecated: readonly string[];
 }
 
-/** `promised`: by the write that was asked for last and is not shown yet. */
+/**
+ * `promised`: by the write that was asked for last and is not shown yet. `claimed`: by objects that
+ * say that the Service has the address; where no write is under way they are promises, too, of
+ * somebody who stopped between claim and status.
+ */
 export function viewOf(
   service: Service,
   promised: readonly Ip[] | undefined,
+  claimed: readonly Ip[],
   lbClass: string | undefined,
 ): View {
   const key = keyOf(service);
   const { shown, result } = readingOf(service, lbClass);
+  const isShown = (ip: Ip): boolean => shown.some((each) => sameIp(each, ip));
+  const more = claimed.every(isShown) ? [] : claimed.filter((ip) => !isShown(ip));
+  const all = more.length === 0 ? shown : [...shown, ...more];
   if (result === undefined || !isOurs(service, lbClass)) {
-    return { service, key, entrant: undefined, occupied: shown, problems: [], deprecated: [] };
+    return { service, key, entrant: undefined, occupied: all, problems: [], deprecated: [] };
   }
   const claim: Claim = result.ok ? result.value : holdingOf(service);
+  const held = promised ?? (more.length === 0 ? undefined : all);
   return {
     service,
     key,
     entrant: {
-      claim: promised === undefined ? claim : { ...claim, held: promised },
+      claim: held === undefined ? claim : { ...claim, held },
       keepOnly: !result.ok,
     },
-    occupied: promised === undefined ? [] : shown,
+    occupied: promised === undefined ? [] : all,
     problems: result.ok ? [] : result.error,
     deprecated: claim.deprecated,
   };
@@ -81,6 +90,6 @@ export function isEcho(before: Service, after: Service, promised: readonly Ip[])
 /** All of a Service that a decision looks at, besides its status. */
 function wishesOf({ spec, metadata }: Service): string {
   const known = metadata.annotations ?? {};
-  const { [POOL_ANNOTATION]: _, [ANNOUNCED_BY]: __, ...annotations } = known;
+  const { [POOL_ANNOTATION]: _, [ANNOUNCED_BY]: __, [FENCE]: ___, ...annotations } = known;
   return JSON.stringify([spec, metadata.labels ?? {}, annotations]);
 }

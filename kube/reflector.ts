@@ -18,7 +18,7 @@ import type { Random } from '../lib/random.ts';
 import { earlier } from '../lib/time.ts';
 import type { Instant, Millis } from '../lib/time.ts';
 import { backoff } from './backoff.ts';
-import type { WatchEvent } from './kube.ts';
+import type { SourceProblem, WatchEvent } from './kube.ts';
 import { keyOf } from './objects.ts';
 import type { KubeObject } from './objects.ts';
 import { isOlder } from './version.ts';
@@ -244,10 +244,15 @@ export class Reflector implements Machine<ReflectorInput, ReflectorOutput> {
       this.#graceAt = now;
       return this.#begin(now);
     }
-    return this.#wait(retryAfter, message, now);
+    return this.#wait(retryAfter, message, now, refusalOf(status));
   }
 
-  #wait(retryAfter: Millis | undefined, message: string, now: Instant): void {
+  #wait(
+    retryAfter: Millis | undefined,
+    message: string,
+    now: Instant,
+    refusal?: SourceProblem['refusal'],
+  ): void {
     this.#request = undefined;
     this.#failures += 1;
     this.#retryAt = now + backoff(this.#failures, retryAfter, this.#random);
@@ -255,7 +260,9 @@ export class Reflector implements Machine<ReflectorInput, ReflectorOutput> {
     if (this.#synced && this.#failures < 2) return;
     if (this.#problem === message) return;
     this.#problem = message;
-    this.#emit({ type: 'problem', problem: { place: this.#place, path: '', message } });
+    const problem = { place: this.#place, path: '', message };
+    const why = refusal === undefined ? {} : { refusal };
+    this.#emit({ type: 'problem', problem: { ...problem, ...why } });
   }
 
   #solve(): void {
@@ -339,4 +346,10 @@ export class Reflector implements Machine<ReflectorInput, ReflectorOutput> {
   #emit(event: WatchEvent): void {
     this.#queue.push({ type: 'event', event });
   }
+}
+
+/** Of the kind as a whole: the server is there, and does not give it. */
+function refusalOf(status: number | undefined): SourceProblem['refusal'] {
+  if (status === 403) return 'forbidden';
+  return status === 404 ? 'absent' : undefined;
 }

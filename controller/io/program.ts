@@ -10,24 +10,25 @@ import { openServers } from '../../config/io/servers.ts';
 import { validate } from '../../config/schema.ts';
 import { ownPod } from '../../kube/io/ownpod.ts';
 import { openSource } from '../../kube/io/source.ts';
+import type { Source } from '../../kube/io/source.ts';
 import { counted } from '../../kube/counted.ts';
 import { IP_ADDRESS_POOL } from '../../kube/kube.ts';
-import type { Kube, KubeEvent, StatusUpdate, WatchEvent } from '../../kube/kube.ts';
-import { drive } from '../../lib/drive.ts';
+import type { Kube, WatchEvent } from '../../kube/kube.ts';
 import type { Driver } from '../../lib/drive.ts';
-import { Alarm, monotonic } from '../../lib/io/clock.ts';
+import { monotonic } from '../../lib/io/clock.ts';
 import { openLog } from '../../lib/io/log.ts';
 import type { Log } from '../../lib/io/log.ts';
 import { ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import { REPORT_PATH } from '../../owners/report.ts';
 import type { SpeakerReport } from '../../owners/report.ts';
-import { Controller, WATCHED } from '../controller.ts';
-import type { ControllerInput, ControllerOutput } from '../controller.ts';
+import { Controller, WATCHED, WATCHED_IF_THERE } from '../controller.ts';
+import type { ControllerInput } from '../controller.ts';
 import type { CONTROLLER_FLAGS } from '../flags.ts';
-import type { Note } from '../note.ts';
 import { Reports } from '../reports.ts';
+import { driveController, say } from './actor.ts';
 import { HeartbeatKey, createHeartbeatKey } from './heartbeatkey.ts';
+import { Leading } from './leading.ts';
 import { controllerMetrics } from './metrics.ts';
 import { takeReports } from './reports.ts';
 import { serveWebhooks } from './webhooks.ts';
@@ -54,18 +55,9 @@ export async function runController(flags: Flags): Promise<Result<void, string>>
   const usable = key.check();
   if (!usable.ok) return usable;
   const reports = key.isExpected ? new Reports(randomBytes(16).toString('hex')) : undefined;
-  const controller = new Controller(wall, flags['lb-class'] || undefined, reports);
+  const { namespace } = source;
   const { kube, traffic } = counted(configured(source, flags));
-  const telling = new Telling({
-    kube,
-    direct: source.direct,
-    log,
-    namespace: source.namespace ?? NAMESPACE,
-    wall,
-    usage: () => controller.report().usage,
-    leads: () => true,
-  });
-  const driver = driverOf(controller, kube, log, telling);
+  const { controller, driver, leading, telling } = decider({ flags, source, kube, log, reports });
   const health = {
     notReady: () =>
       kube.notReady() ??
@@ -86,20 +78,16 @@ export async function runController(flags: Flags): Promise<Result<void, string>>
     source.close();
     return served;
   }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      log('info', 'Stopping', 'addresses stay as they are');
-      process.exit(0);
-    });
-  }
+  endOnSignal(leading, log);
   log('info', 'Started', `following ${source.name}`, { port: flags.port });
   if (key.secret() !== undefined) reports?.begin(monotonic());
   follow(driver, kube, telling);
-  void ownPod(kube, source.namespace ?? NAMESPACE, flags['pod-name'], process.env).then((pod) =>
+  leading.begin();
+  void ownPod(kube, namespace ?? NAMESPACE, flags['pod-name'], process.env).then((pod) =>
     telling.follow(new AbortController().signal, pod),
   );
-  if (direct === undefined || source.namespace === undefined) return ok(undefined);
-  const cluster = { direct, namespace: source.namespace, log };
+  if (direct === undefined || namespace === undefined) return ok(undefined);
+  const cluster = { direct, namespace, log };
   const webhooks = serveWebhooks({ ...cluster, flags });
   if (!webhooks.ok) return webhooks;
   const { 'ml-secret-name': name, deployment } = flags;
@@ -107,84 +95,71 @@ export async function runController(flags: Flags): Promise<Result<void, string>>
   return ok(undefined);
 }
 
-function driverOf(
-  controller: Controller,
-  kube: Kube,
-  log: Log,
-  telling: Telling,
-): Driver<ControllerInput> {
-  const actor = new Actor(kube, log, telling);
-  const alarm = new Alarm(() => driver.wake());
-  const driver = drive(controller, {
-    now: monotonic,
-    wakeAt: (at) => alarm.set(at),
-    act: (output) => actor.act(output, driver),
+interface Parts {
+  readonly flags: Flags;
+  readonly source: Source;
+  readonly kube: Kube;
+  readonly log: Log;
+  readonly reports: Reports | undefined;
+}
+
+interface Decider {
+  readonly controller: Controller;
+  readonly driver: Driver<ControllerInput>;
+  readonly leading: Leading;
+  readonly telling: Telling;
+}
+
+/** What decides and writes, as long as it leads. */
+function decider({ flags, source, kube, log, reports }: Parts): Decider {
+  const { namespace, direct } = source;
+  const standsBy = namespace !== undefined;
+  const lbClass = flags['lb-class'] || undefined;
+  const controller = new Controller(wall, { lbClass, reports, namespace, standsBy });
+  const telling = new Telling({
+    kube,
+    direct,
+    log,
+    namespace: namespace ?? NAMESPACE,
+    wall,
+    usage: () => controller.report().usage,
+    leads: () => leading.mayWrite(),
   });
-  return driver;
+  const leading = new Leading({
+    kube,
+    namespace,
+    say: (note) => say(note, kube, log),
+    leads: (is) => driver.put({ type: 'leads', is }),
+  });
+  const driver = driveController(controller, kube, log, {
+    mayWrite: () => leading.mayWrite(),
+    changed: (held) => telling.decided(held),
+  });
+  return { controller, driver, leading, telling };
+}
+
+function endOnSignal(leading: Leading, log: Log): void {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      log('info', 'Stopping', 'addresses stay as they are');
+      void leading.end().then(() => process.exit(0));
+    });
+  }
 }
 
 function follow(driver: Driver<ControllerInput>, kube: Kube, telling: Telling): void {
   const watching = new AbortController();
-  for (const resource of WATCHED) {
+  for (const resource of [...WATCHED, ...WATCHED_IF_THERE]) {
     const sink = (event: WatchEvent): void => {
       driver.put({ type: 'watched', resource, event });
       if (resource === IP_ADDRESS_POOL) telling.show(event);
     };
-    kube.watch(resource, sink, watching.signal);
+    const need = WATCHED.includes(resource) ? 'needed' : 'welcome';
+    kube.watch(resource, sink, watching.signal, need);
   }
 }
 
 /** RFC 3339 in whole seconds, as Kubernetes writes times. */
 function wall(): string {
   return `${new Date().toISOString().slice(0, 19)}Z`;
-}
-
-/** Carries out what the Machine decided. */
-class Actor {
-  readonly #kube: Kube;
-  readonly #log: Log;
-  readonly #telling: Telling;
-
-  constructor(kube: Kube, log: Log, telling: Telling) {
-    this.#kube = kube;
-    this.#log = log;
-    this.#telling = telling;
-  }
-
-  act(output: ControllerOutput, driver: Driver<ControllerInput>): void {
-    switch (output.type) {
-      case 'write':
-        void this.#write(output.update, driver);
-        break;
-      case 'record':
-        void this.#record(output.event);
-        break;
-      case 'note':
-        this.#say(output.note);
-        break;
-      case 'changed':
-        this.#telling.decided(output.held);
-        break;
-    }
-  }
-
-  async #write(update: StatusUpdate, driver: Driver<ControllerInput>): Promise<void> {
-    // After an await, so never from within the turn that asked for it.
-    const result = await this.#kube.updateStatus(update);
-    driver.put({ type: 'written', update, result });
-  }
-
-  async #record(event: KubeEvent): Promise<void> {
-    const recorded = await this.#kube.record(event);
-    if (!recorded.ok) this.#log('warn', 'EventLost', recorded.error.message);
-  }
-
-  #say({ level, event, message, problem, service, place }: Note): void {
-    const at = place ?? (problem && this.#kube.place(problem.resource, problem.key, problem.path));
-    const text = problem === undefined ? message : `${at}: ${message}`;
-    this.#log(level, event, text, {
-      ...(service === undefined ? {} : { service }),
-      ...(at === undefined ? {} : { place: at }),
-    });
-  }
 }

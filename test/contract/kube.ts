@@ -332,7 +332,7 @@ function replaceTests(): void {
     expect(seen.ok && seen.value.metadata.uid).toBe(uid);
   });
 
-  test('an old version is a conflict, and writes nothing; what is not there is not found', async () => {
+  test('of an old version it is a conflict; of what is not there, not found', async () => {
     const created = await world.kube.create(ours('l2-a'));
     const first = created.ok ? created.value : ours('l2-a');
     const labels = { 'example.org/other': 'yes' };

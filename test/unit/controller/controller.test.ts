@@ -1,6 +1,6 @@
 /** The Machine in conversation with a source of truth in memory. */
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { IP_ADDRESS_POOL, SERVICE } from '../../../kube/kube.ts';
+import { ADDRESS_CLAIM, IP_ADDRESS_POOL, NAMESPACE, SERVICE } from '../../../kube/kube.ts';
 import type { Service } from '../../../kube/objects.ts';
 import { Source } from './source.ts';
 
@@ -26,8 +26,16 @@ describe('start', () => {
     source.settle();
     expect([source.heard, source.machine.deadline()]).toEqual([[], undefined]);
     source.tell({ type: 'watched', resource: IP_ADDRESS_POOL, event: { type: 'synced' } });
+    source.tell({ type: 'watched', resource: NAMESPACE, event: { type: 'synced' } });
+    source.settle();
+    expect(source.ips('a')).toBe('');
+    // That there are no claims is to be known, too.
+    const problem = { place: 'AddressClaim', path: '', message: 'not granted' };
+    const event = { type: 'problem', problem: { ...problem, refusal: 'forbidden' } } as const;
+    source.tell({ type: 'watched', resource: ADDRESS_CLAIM, event });
     source.settle();
     expect(source.ips('a')).toBe('192.0.2.240');
+    expect(source.heard).toContain('info NotRead AddressClaim: not granted');
   });
 
   test('without a valid configuration nothing is cleared', () => {

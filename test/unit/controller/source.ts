@@ -2,7 +2,7 @@
  * A source of truth in memory for tests of the Machine: keeps objects with versions, tells the
  * Machine of them when asked to, and carries out its writes as `services/status: update` would.
  */
-import { Controller } from '../../../controller/controller.ts';
+import { Controller, WATCHED, WATCHED_IF_THERE } from '../../../controller/controller.ts';
 import type { ControllerInput, ControllerOutput } from '../../../controller/controller.ts';
 import { ANNOUNCED_BY } from '../../../controller/plan.ts';
 import { Reports } from '../../../controller/reports.ts';
@@ -98,7 +98,8 @@ export class Source {
   }
 
   synced(): void {
-    for (const resource of [SERVICE, IP_ADDRESS_POOL]) this.#tell(resource, { type: 'synced' });
+    const kinds = [...WATCHED, ...WATCHED_IF_THERE];
+    for (const resource of kinds) this.#tell(resource, { type: 'synced' });
   }
 
   tell(input: ControllerInput): void {
@@ -176,7 +177,7 @@ export class Source {
   #started(): Controller {
     this.reports = this.#hasReports ? new Reports(`seed ${this.now}`) : undefined;
     this.reports?.begin(this.now);
-    return new Controller((now) => `T${now}`, undefined, this.reports);
+    return new Controller((now) => `T${now}`, { reports: this.reports });
   }
 
   #tell(resource: Resource, event: Extract<ControllerInput, { type: 'watched' }>['event']): void {
@@ -200,6 +201,8 @@ function inWords(out: Exclude<ControllerOutput, { type: 'changed' }>): string {
       return `record ${out.event.key} ${out.event.reason}`;
     case 'note':
       return `${out.note.level} ${out.note.event} ${out.note.message}`;
+    case 'claim':
+      return `claim ${out.act.kind} ${out.act.ip}`;
     default:
       throw new Error('unheard of');
   }
