@@ -8,6 +8,7 @@
  * webhook was away, stands in the way of every other, also of those that would mend it.
  */
 import { BFD_PROFILE } from '../kube/kube.ts';
+import { withoutNulls } from '../kube/manifest.ts';
 import { keyOf } from '../kube/objects.ts';
 import type { KubeObject } from '../kube/objects.ts';
 import { unreachable } from '../lib/assert.ts';
@@ -32,7 +33,8 @@ export interface Verdict {
 }
 
 /** Lists of `present` that are undefined are not compared with. */
-export function admit({ operation, object, namespace }: Change, present: Sources): Verdict {
+export function admit({ operation, object: raw, namespace }: Change, present: Sources): Verdict {
+  const object = withoutNulls(raw) as KubeObject;
   const warnings = operation === 'DELETE' ? [] : warningsOf(object);
   const list = listOfKind(object);
   if (list === undefined) return { problems: [], warnings };

@@ -3,30 +3,19 @@ import { BFD_PROFILE } from '../../kube/kube.ts';
 import type { KubeObject } from '../../kube/objects.ts';
 import type { BfdProfile } from '../bgp.ts';
 import type { Problem } from '../problem.ts';
+import type { BFDProfile } from '../schema.ts';
 import { reportTwins, wellFormed } from './report.ts';
-
-interface Profile extends KubeObject {
-  readonly spec?: {
-    readonly receiveInterval?: number;
-    readonly transmitInterval?: number;
-    readonly echoInterval?: number;
-    readonly detectMultiplier?: number;
-    readonly minimumTtl?: number;
-    readonly echoMode?: boolean;
-    readonly passiveMode?: boolean;
-  };
-}
 
 export function parseBfdProfiles(
   present: readonly KubeObject[],
   problems: Problem[],
 ): ReadonlyMap<string, BfdProfile> {
-  const objects = wellFormed(present, BFD_PROFILE, problems) as readonly Profile[];
+  const objects = wellFormed(present, BFD_PROFILE, problems) as readonly BFDProfile[];
   reportTwins(objects, BFD_PROFILE, problems);
   return new Map(objects.map((object) => [object.metadata.name, profileOf(object)]));
 }
 
-function profileOf({ metadata, spec = {} }: Profile): BfdProfile {
+function profileOf({ metadata, spec = {} }: BFDProfile): BfdProfile {
   return {
     name: metadata.name,
     receiveInterval: spec.receiveInterval,

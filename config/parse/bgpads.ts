@@ -9,27 +9,12 @@ import { matchesAny, selectorText } from '../../kube/selector.ts';
 import type { Range } from '../../net/range.ts';
 import type { BgpAd, CommunityValue } from '../bgp.ts';
 import type { Problem } from '../problem.ts';
+import type { BGPAdvertisement } from '../schema.ts';
 import { isLiteral, parseCommunity } from './communities.ts';
 import type { Pools } from './pools.ts';
 import { reporter, reportTwins, wellFormed } from './report.ts';
 import type { Report } from './report.ts';
 import { namesOf, poolsMeant, selectorsOf } from './selectors.ts';
-
-interface AdSpec {
-  readonly aggregationLength?: number;
-  readonly aggregationLengthV6?: number;
-  readonly localPref?: number;
-  readonly communities?: readonly string[];
-  readonly ipAddressPools?: readonly string[];
-  readonly ipAddressPoolSelectors?: readonly unknown[];
-  readonly nodeSelectors?: readonly unknown[];
-  readonly peers?: readonly string[];
-  readonly serviceSelectors?: readonly unknown[];
-}
-
-interface Advertisement extends KubeObject {
-  readonly spec?: AdSpec;
-}
 
 export interface AdContext {
   readonly pools: Pools;
@@ -44,7 +29,7 @@ export function parseBgpAds(
   context: AdContext,
   problems: Problem[],
 ): readonly BgpAd[] {
-  const objects = wellFormed(present, BGP_ADVERTISEMENT, problems) as readonly Advertisement[];
+  const objects = wellFormed(present, BGP_ADVERTISEMENT, problems) as readonly BGPAdvertisement[];
   reportTwins(objects, BGP_ADVERTISEMENT, problems);
   const contested = new Map<string, BgpAd>();
   return objects.map((object) => {
@@ -56,7 +41,11 @@ export function parseBgpAds(
   });
 }
 
-function adOf({ metadata, spec = {} }: Advertisement, context: AdContext, report: Report): BgpAd {
+function adOf(
+  { metadata, spec = {} }: BGPAdvertisement,
+  context: AdContext,
+  report: Report,
+): BgpAd {
   const { aggregationLength = 32, aggregationLengthV6 = 128 } = spec;
   const texts = namesOf(spec.communities, 'spec.communities', report);
   const serviceSelectors = selectorsOf(spec.serviceSelectors, 'spec.serviceSelectors', report);

@@ -9,13 +9,8 @@ import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import type { CommunityValue } from '../bgp.ts';
 import type { Problem } from '../problem.ts';
+import type { Community } from '../schema.ts';
 import { reporter, wellFormed } from './report.ts';
-
-interface Community extends KubeObject {
-  readonly spec?: {
-    readonly communities?: readonly { readonly name?: string; readonly value?: string }[];
-  };
-}
 
 export function parseCommunities(
   present: readonly KubeObject[],

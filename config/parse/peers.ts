@@ -12,38 +12,13 @@ import { formatIp, parseIp } from '../../net/ip.ts';
 import type { Ip } from '../../net/ip.ts';
 import type { BgpPeer } from '../bgp.ts';
 import type { Problem } from '../problem.ts';
+import type { BGPPeer, BGPPeerSpec } from '../schema.ts';
 import { parseDuration } from './duration.ts';
 import { reporter, reportTwins, wellFormed } from './report.ts';
 import type { Report } from './report.ts';
 import { selectorsOf } from './selectors.ts';
 
-interface PeerSpec {
-  readonly myASN?: number;
-  readonly peerASN?: number;
-  readonly localASN?: number;
-  readonly dynamicASN?: string;
-  readonly peerAddress?: string;
-  readonly interface?: string;
-  readonly sourceAddress?: string;
-  readonly peerPort?: number;
-  readonly holdTime?: string;
-  readonly keepaliveTime?: string;
-  readonly connectTime?: string;
-  readonly routerID?: string;
-  readonly nodeSelectors?: readonly unknown[];
-  readonly password?: string;
-  readonly passwordSecret?: { readonly name?: string };
-  readonly bfdProfile?: string;
-  readonly enableGracefulRestart?: boolean;
-  readonly ebgpMultiHop?: boolean;
-  readonly vrf?: string;
-  readonly dualStackAddressFamily?: boolean;
-  readonly disableMP?: boolean;
-}
-
-interface Peer extends KubeObject {
-  readonly spec: PeerSpec;
-}
+type PeerSpec = Partial<BGPPeerSpec>;
 
 const BGP_PORT = 179;
 /** RFC 4271 4.2: zero, or at least three seconds. */
@@ -58,7 +33,7 @@ export function parsePeers(
   profiles: ReadonlyMap<string, unknown> | undefined,
   problems: Problem[],
 ): readonly BgpPeer[] {
-  const objects = wellFormed(present, BGP_PEER, problems) as readonly Peer[];
+  const objects = wellFormed(present, BGP_PEER, problems) as readonly BGPPeer[];
   reportTwins(objects, BGP_PEER, problems);
   const peers: BgpPeer[] = [];
   for (const object of objects) {
@@ -81,7 +56,9 @@ export function parsePeers(
   return peers;
 }
 
-function peerOf({ metadata, spec }: Peer, report: Report): BgpPeer {
+function peerOf(object: BGPPeer, report: Report): BgpPeer {
+  const { metadata } = object;
+  const spec: PeerSpec = object.spec ?? {};
   reportNumbers(spec, report);
   const address = (field: 'peerAddress' | 'sourceAddress' | 'routerID', what: string) => {
     const text = spec[field] ?? '';
@@ -101,7 +78,7 @@ function peerOf({ metadata, spec }: Peer, report: Report): BgpPeer {
     name: metadata.name,
     myASN: spec.myASN ?? 0,
     peerASN: spec.peerASN === 0 ? undefined : spec.peerASN,
-    dynamicASN: (spec.dynamicASN || undefined) as BgpPeer['dynamicASN'],
+    dynamicASN: spec.dynamicASN,
     localASN: spec.localASN,
     peerAddress,
     interface: spec.interface || undefined,

@@ -5,18 +5,7 @@ import { hold, NOTHING_HELD } from '../../../config/held.ts';
 import type { Config } from '../../../config/model.ts';
 import { parse } from '../../../config/parse.ts';
 import type { KubeObject } from '../../../kube/objects.ts';
-
-const object =
-  (kind: string) =>
-  (name: string, spec: unknown, labels = {}) =>
-    ({
-      apiVersion: 'metallb.io/v1beta1',
-      kind,
-      metadata: { name, namespace: 'metallb-system', labels },
-      spec,
-    }) as KubeObject;
-const pool = object('IPAddressPool');
-const ad = object('L2Advertisement');
+import { ad, namespace, pool } from './objects.ts';
 
 function good(pools: readonly KubeObject[], advertisements: readonly KubeObject[] = []): Config {
   const parsed = parse({ pools, advertisements });
@@ -47,24 +36,15 @@ describe('pools', () => {
     });
   });
 
-  test('serviceAllocation is kept; namespaceSelectors close the pool', () => {
-    const config = good([
-      pool('a', {
-        addresses: ['192.0.2.0/30'],
-        serviceAllocation: { priority: 5, namespaces: ['prod'] },
-      }),
-      pool('b', {
-        addresses: ['192.0.2.4/30'],
-        serviceAllocation: { namespaceSelectors: [{ matchLabels: { team: 'x' } }] },
-      }),
-    ]);
+  test('serviceAllocation is kept', () => {
+    const serviceAllocation = { priority: 5, namespaces: ['prod'] };
+    const config = good([pool('a', { addresses: ['192.0.2.0/30'], serviceAllocation })]);
     expect(config.pools.get('a')?.allocation).toEqual({
       priority: 5,
       namespaces: new Set(['prod']),
       serviceSelectors: [],
       closed: undefined,
     });
-    expect(config.pools.get('b')?.allocation?.closed).toContain('Namespaces cannot be read');
   });
 
   test('every problem is reported, with object, path and sentence', () => {
@@ -152,6 +132,44 @@ describe('pools', () => {
         expect(parse({ pools, advertisements: [] }).ok).toBe(!common);
       }),
     );
+  });
+});
+
+describe('namespaceSelectors', () => {
+  const team = [{ matchLabels: { team: 'x' } }];
+  const allocation = (spec: object, namespaces?: readonly KubeObject[]) => {
+    const addresses = ['192.0.2.0/30'];
+    const pools = [
+      pool('a', { addresses, serviceAllocation: { namespaceSelectors: team, ...spec } }),
+    ];
+    const parsed = parse({ pools, advertisements: [], namespaces });
+    if (!parsed.ok) throw new Error(JSON.stringify(parsed.error));
+    const { namespaces: names, closed } = parsed.value.pools.get('a')?.allocation ?? {};
+    return [[...(names ?? [])].toSorted(), closed];
+  };
+  const existing = [
+    namespace('one', { team: 'x' }),
+    namespace('two', { team: 'y' }),
+    namespace('three', { team: 'x' }),
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'bare' } },
+  ];
+
+  test('stand for the names that they match, beside those that are listed', () => {
+    expect(allocation({}, existing)).toEqual([['one', 'three'], undefined]);
+    const both = { namespaces: ['four'] };
+    expect(allocation(both, existing)).toEqual([['four', 'one', 'three'], undefined]);
+    expect(allocation({ namespaceSelectors: [] }, existing)).toEqual([[], undefined]);
+  });
+
+  test('that match nothing close the pool, with and without service selectors', () => {
+    const closed = expect.stringContaining('match no namespace');
+    expect(allocation({}, [namespace('two', {})])).toEqual([[], closed]);
+    expect(allocation({ serviceSelectors: [{}] }, [])).toEqual([[], closed]);
+  });
+
+  test('that cannot be compared close the pool, but not for the names that are listed', () => {
+    expect(allocation({})).toEqual([[], expect.stringContaining('Namespaces cannot be read')]);
+    expect(allocation({ namespaces: ['four'] })).toEqual([['four'], undefined]);
   });
 });
 
