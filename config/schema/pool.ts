@@ -59,11 +59,16 @@ export const poolSpec = z
   })
   .describe('What may be given out, and to whom.');
 
+/** Of an IPv6 pool more is left than JavaScript counts in ones, which `z.int` would refuse. */
+function counter(description: string): z.ZodNumber {
+  return z.number().meta({ type: 'integer', description, format: 'int64' });
+}
+
 export const poolStatus = z
   .object({
-    assignedIPv4: z.int().describe('IPv4 addresses in use.'),
-    assignedIPv6: z.int().describe('IPv6 addresses in use.'),
-    availableIPv4: z.int().describe('IPv4 addresses still free.'),
-    availableIPv6: z.int().describe('IPv6 addresses still free.'),
+    assignedIPv4: counter('IPv4 addresses in use.'),
+    assignedIPv6: counter('IPv6 addresses in use.'),
+    availableIPv4: counter('IPv4 addresses still free.'),
+    availableIPv6: counter('IPv6 addresses still free.'),
   })
   .describe('Counters of the pool.');

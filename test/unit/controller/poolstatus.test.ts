@@ -1,5 +1,6 @@
 /** The counters in IPAddressPool.status. */
 import { beforeEach, expect, test } from '@jest/globals';
+import { check } from '../../../config/schema.ts';
 import { PoolStatuses } from '../../../controller/poolstatus.ts';
 import type { Usage } from '../../../controller/usage.ts';
 import { IP_ADDRESS_POOL } from '../../../kube/kube.ts';
@@ -7,6 +8,8 @@ import type { KubeFailure } from '../../../kube/kube.ts';
 import type { KubeObject } from '../../../kube/objects.ts';
 import { Kept } from '../kube/kept.ts';
 
+/** 2^63 - 1, as far as JavaScript can tell. */
+const MOST = Number(2n ** 63n - 1n);
 const LAN = 'metallb-system/lan';
 const FORBIDDEN: KubeFailure = { kind: 'forbidden', message: 'may not update the status' };
 
@@ -98,6 +101,12 @@ test('more than 63 bits are left: clamped, and still a whole number for the API 
   usage = used('lan', [5, 3n]);
   kept.change();
   expect(kept.status(LAN)).toEqual(counters([5, 0]));
+});
+
+test('what MetalLB wrote of a pool of IPv6 can be read', () => {
+  const status = { assignedIPv4: 0, assignedIPv6: 0, availableIPv4: 0, availableIPv6: MOST };
+  const written = { ...pool('lan', status), spec: { addresses: ['2001:db8::/64'] } };
+  expect(check(written, true)).toEqual([]);
 });
 
 test('without the right to it: said once, tried once a minute', () => {
