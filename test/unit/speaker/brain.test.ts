@@ -139,6 +139,13 @@ describe('orders', () => {
     expect(bench.sync().orders()).toEqual({ '192.0.2.240': elect(NODES, '192.0.2.240') });
   });
 
+  test('whom a pool is for is settled: a speaker, without Namespaces, announces all of it', () => {
+    const serviceAllocation = { namespaceSelectors: [{ matchLabels: { team: 'a' } }] };
+    const apart = { spec: { addresses: ['192.0.2.240/28'], serviceAllocation } };
+    bench.put(Object.assign(pool('main', []), apart)).sync();
+    expect(bench.orders()).toEqual({ '192.0.2.240': elect(NODES, '192.0.2.240') });
+  });
+
   test('a steady state is silent', () => {
     bench.sync();
     bench.outputs = [];
