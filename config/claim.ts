@@ -23,6 +23,12 @@ import type { Problem } from './problem.ts';
 /** Annotation prefixes; the first wins where both are present. The second is MetalLB's old one. */
 const PREFIXES = ['metallb.io/', 'metallb.universe.tf/'] as const;
 
+/** Ours: how many addresses of each family a Service wants. */
+const PER_FAMILY_ANNOTATION = 'arpeggio.dev/addresses-per-family';
+
+/** A Service with more has no more use of them: clients try a few names' addresses at most. */
+export const MOST_PER_FAMILY = 8;
+
 /** Written by the controller together with the status. */
 export const POOL_ANNOTATION = 'metallb.io/ip-allocated-from-pool';
 
@@ -33,6 +39,10 @@ export interface Claim {
   /** Of the Service; pools and advertisements select by them. */
   readonly labels: Readonly<Record<string, string>>;
   readonly families: Families;
+  /** How many addresses of each of its families it wants; all from one pool. */
+  readonly perFamily: number;
+  /** Why it can have no address, whatever the pools are, as a sentence. */
+  readonly barred: string | undefined;
   /** Exactly these and no others; empty: any. */
   readonly requested: readonly Ip[];
   /** Only from this pool. */
@@ -82,7 +92,7 @@ export function claimOf(
 ): Result<Claim, readonly Problem[]> | undefined {
   if (!isOurs(service, lbClass)) return undefined;
   const { claim, problems } = read(service);
-  return problems.length === 0 ? ok(claim) : err(problems);
+  return problems.length === 0 || claim.barred !== undefined ? ok(claim) : err(problems);
 }
 
 /**
@@ -94,6 +104,7 @@ export function holdingOf(service: Service): Claim {
   return {
     ...claim,
     families: familiesOf(claim.held),
+    perFamily: MOST_PER_FAMILY,
     requested: [],
     pool: undefined,
   };
@@ -133,6 +144,8 @@ function read(service: Service): Reading {
     namespace: metadata.namespace ?? '',
     labels: metadata.labels ?? {},
     families: wantedFamilies(service, requested, report),
+    perFamily: perFamilyOf(service, report),
+    barred: barredBy(service),
     requested,
     pool: annotations.get('address-pool')?.value.trim() || undefined,
     held: heldAddresses(service),
@@ -224,16 +237,13 @@ function parseList(texts: readonly string[], path: string, report: Report): read
       );
       continue;
     }
-    const twin = addresses.find((other) => other.family === parsed.value.family);
-    if (twin !== undefined) {
-      report(
-        path,
-        `${formatIp(twin)} and ${formatIp(parsed.value)} are both IPv${twin.family}; at most ` +
-          'one address of each family can be requested',
-      );
-      continue;
-    }
-    addresses.push(parsed.value);
+    const { value } = parsed;
+    if (addresses.some((other) => sameIp(other, value))) {
+      report(path, `${formatIp(value)} is requested twice; name each address once`);
+    } else if (countOf(addresses, value.family) === MOST_PER_FAMILY) {
+      const most = `at most ${MOST_PER_FAMILY} addresses of each family can be requested`;
+      report(path, `${formatIp(value)} is one IPv${value.family} address too many; ${most}`);
+    } else addresses.push(value);
   }
   return addresses;
 }
@@ -253,11 +263,12 @@ function checkRequest(
     const has = families.order.map((family) => `IPv${family}`).join(' and ');
     report(path, `${formatIp(ip)} is requested, but the Service is ${has} only; ${FAMILY_ADVICE}`);
   }
-  if (families.want === 'both' && requested.length === 1) {
+  const missing = families.order.find((family) => countOf(requested, family) === 0);
+  if (families.want === 'both' && missing !== undefined && requested.length > 0) {
     const policy = service.spec.ipFamilyPolicy ?? 'two families';
     report(
       path,
-      `one address is requested, but the Service needs two (${policy}); ` +
+      `no IPv${missing} address is requested, but the Service needs both families (${policy}); ` +
         'request one IPv4 and one IPv6 address',
     );
   }
@@ -319,6 +330,30 @@ function familiesOf(held: readonly Ip[]): Families {
   const order = unique(held.map((ip) => ip.family));
   if (order.length === 2) return { want: 'both', order };
   return { want: 'first', order: order.length === 1 ? order : [4, 6] };
+}
+
+function perFamilyOf({ metadata }: Service, report: Report): number {
+  const text = metadata.annotations?.[PER_FAMILY_ANNOTATION];
+  if (text === undefined) return 1;
+  const count = /^[1-9]$/.test(text.trim()) ? Number(text) : NaN;
+  if (count <= MOST_PER_FAMILY) return count;
+  const message = `"${text}" is not a number of addresses; write one from 1 to ${MOST_PER_FAMILY}`;
+  report(annotationPath(PER_FAMILY_ANNOTATION), message);
+  return 1;
+}
+
+/** What an API server shows has a uid; there every Service that can be reached has a cluster IP. */
+function barredBy({ metadata, spec }: Service): string | undefined {
+  const clusterIP = spec.clusterIPs?.[0] ?? spec.clusterIP ?? '';
+  if (clusterIP === 'None') {
+    return 'a headless Service gets no address; remove spec.clusterIP: None';
+  }
+  if (clusterIP !== '' || metadata.uid === undefined) return undefined;
+  return 'it has no cluster IP; the API server gives one to each Service of type LoadBalancer';
+}
+
+function countOf(addresses: readonly Ip[], family: Family): number {
+  return addresses.filter((ip) => ip.family === family).length;
 }
 
 function sharingOf(service: Service, key: string | undefined): Sharing | undefined {

@@ -1,75 +1,49 @@
 /**
- * Who uses which address, during one allocation. Addresses are only added while it runs, so the
- * search for the lowest free one never turns back: filling a pool costs O(used + given), whatever
- * the size of the pool (MetalLB scans it once per allocation).
+ * Who has to do with which address: users, those who give it back, claim objects, Services that
+ * cannot be read; and how many addresses each namespace with a quota uses. Taking and giving back
+ * cost the same however many addresses and Services there are.
  */
 import type { Claim } from '../config/claim.ts';
 import type { Pool } from '../config/model.ts';
-import { formatIp, sameIp } from '../net/ip.ts';
+import { compareIp, sameIp } from '../net/ip.ts';
 import type { Family, Ip } from '../net/ip.ts';
 import { contains } from '../net/range.ts';
-import type { Range } from '../net/range.ts';
 import type { Taken } from './allocate.ts';
-import { Candidates } from './candidates.ts';
-import { Tenants } from './tenants.ts';
+import { Group, groupKey } from './group.ts';
+import { Slot } from './slot.ts';
+import type { Conflict } from './slot.ts';
+import { Stock } from './stock.ts';
+import type { Place, Stretch } from './stock.ts';
 
-/** Why somebody may not use an address now. */
-export interface Conflict {
-  readonly reason: 'AddressInUse' | 'AddressBeingReleased' | 'AddressReserved';
-  /** What holds it, as the rest of a sentence: `is used by default/web`. */
-  readonly message: string;
-}
-
-interface Stretch {
-  readonly pool: Pool;
-  readonly range: Range;
-  /** Its place in the pool. */
-  readonly rank: number;
-  /** Below it nothing in the range is free. */
-  next: bigint;
-}
+/** By namespace: how many addresses its Services may have. */
+export type Quotas = ReadonlyMap<string, number>;
 
 export class Ledger {
+  readonly stocks: ReadonlyMap<string, Stock>;
+  readonly quotas: Quotas;
   /** Sorted by first address, per family: ranges of valid pools never overlap. */
   readonly #sorted: Readonly<Record<Family, readonly Stretch[]>>;
-  readonly #stretches = new Map<string, readonly Stretch[]>();
-  readonly #users: Readonly<Record<Family, Map<bigint, Tenants>>> = { 4: new Map(), 6: new Map() };
-  /** Still shown in somebody's status, though it will be taken away. */
-  readonly #leaving: Readonly<Record<Family, Map<bigint, string>>> = {
-    4: new Map(),
-    6: new Map(),
-  };
-  /** In the status of somebody who cannot be asked. */
-  readonly #reserved: Readonly<Record<Family, Map<bigint, string>>> = {
-    4: new Map(),
-    6: new Map(),
-  };
-  /** Pool and family of what is leaving. */
-  readonly #leavingOf = new Set<string>();
-  /** By sharing key and backend, in the order of their first use. */
-  readonly #shared = new Map<string, Ip[]>();
-  readonly #candidates = new Map<string, Candidates>();
+  readonly #slots: Readonly<Record<Family, Map<bigint, Slot>>> = { 4: new Map(), 6: new Map() };
+  readonly #groups = new Map<string, Group>();
+  readonly #bySharingKey = new Map<string, Set<Group>>();
+  /** By namespace with a quota: its addresses, and how many of its Services use each. */
+  readonly #spent = new Map<string, Map<Slot, number>>();
+  /** What claim objects keep for a Service, by its key. */
+  readonly #kept = new Map<string, Ip[]>();
 
-  readonly #taken: ReadonlyMap<string, Taken>;
-
-  constructor(pools: Iterable<Pool>, taken: ReadonlyMap<string, Taken> = new Map()) {
-    this.#taken = taken;
-    const all: Stretch[] = [];
-    for (const pool of pools) {
-      const own = pool.ranges.map((range, rank) => ({ pool, range, rank, next: range.first }));
-      this.#stretches.set(pool.name, own);
-      all.push(...own);
-    }
+  constructor(pools: Iterable<Pool>, quotas: Quotas) {
+    this.quotas = quotas;
+    this.stocks = new Map([...pools].map((pool) => [pool.name, new Stock(pool)]));
     const sorted = (family: Family): readonly Stretch[] =>
-      all
-        .filter(({ range }) => range.family === family)
+      [...this.stocks.values()]
+        .flatMap(({ stretches }) => stretches[family])
         .toSorted((a, b) => (a.range.first < b.range.first ? -1 : 1));
     this.#sorted = { 4: sorted(4), 6: sorted(6) };
   }
 
   /** The pool that an address belongs to. */
-  poolOf(ip: Ip): Pool | undefined {
-    return this.#stretchOf(ip)?.pool;
+  stockOf(ip: Ip): Stock | undefined {
+    return (this.#slots[ip.family].get(ip.value)?.stretch ?? this.#stretchOf(ip))?.stock;
   }
 
   #stretchOf(ip: Ip): Stretch | undefined {
@@ -85,117 +59,195 @@ export class Ledger {
     return found !== undefined && contains(found.range, ip) ? found : undefined;
   }
 
+  #slot(ip: Ip): Slot {
+    const known = this.#slots[ip.family].get(ip.value);
+    if (known !== undefined) return known;
+    const slot = new Slot(ip, this.#stretchOf(ip));
+    this.#slots[ip.family].set(ip.value, slot);
+    return slot;
+  }
+
+  #known({ family, value }: Ip): Slot | undefined {
+    return this.#slots[family].get(value);
+  }
+
+  #tidy(slot: Slot): void {
+    if (!slot.isFree) return;
+    this.#slots[slot.ip.family].delete(slot.ip.value);
+    slot.stretch?.stock.release(slot.stretch, slot.ip);
+  }
+
+  /** Why a claim may not have it. */
   conflict(ip: Ip, claim: Claim): Conflict | undefined {
-    const why = this.#users[ip.family].get(ip.value)?.refusal(claim);
-    if (why !== undefined) return { reason: 'AddressInUse', message: why };
-    const isHeld = claim.held.some((held) => sameIp(held, ip));
-    const taken = this.#taken.size === 0 ? undefined : this.#taken.get(formatIp(ip));
-    if (taken !== undefined && (taken.firm || !isHeld) && !taken.for.includes(claim.key)) {
-      return { reason: 'AddressReserved', message: `is reserved by ${taken.by}` };
-    }
-    // Whoever holds it, too, need not wait: a double is healed, not made.
-    if (isHeld) return undefined;
-    const holder = this.#reserved[ip.family].get(ip.value);
-    if (holder !== undefined) {
-      const message = `is held by ${holder}, whose manifest cannot be read`;
-      return { reason: 'AddressInUse', message };
-    }
-    const leaving = this.#leaving[ip.family].get(ip.value);
-    if (leaving === undefined) return undefined;
-    return { reason: 'AddressBeingReleased', message: `is being given back by ${leaving}` };
+    return this.#known(ip)?.conflict(claim);
+  }
+
+  /** Whether somebody has a right to it that the claim has not. */
+  isBarred(ip: Ip, claim: Claim): boolean {
+    return this.#known(ip)?.isBarredFor(claim) ?? false;
+  }
+
+  /** Whether the claim can have it now. */
+  isOpen(ip: Ip, claim: Claim): boolean {
+    const slot = this.#known(ip);
+    return slot === undefined || !(slot.isBarredFor(claim) || slot.isLeft(claim));
+  }
+
+  /** Whether it has one user and nobody else has to do with it. */
+  isSole(ip: Ip): boolean {
+    const slot = this.#known(ip);
+    return slot?.tenants.count === 1 && slot.taken === undefined && slot.remnants === undefined;
   }
 
   take(ip: Ip, claim: Claim): void {
-    const tenants = this.#users[ip.family].get(ip.value) ?? new Tenants();
+    const slot = this.#slot(ip);
+    const { tenants, stretch } = slot;
     if (tenants.has(claim.key)) return;
-    const isFirst = tenants.isEmpty();
+    const isFirst = tenants.count === 0;
     tenants.add(claim);
-    this.#users[ip.family].set(ip.value, tenants);
-    if (claim.sharing === undefined || !isFirst) return;
-    const key = sharingText(claim.sharing);
-    const addresses = this.#shared.get(key);
-    if (addresses === undefined) this.#shared.set(key, [ip]);
-    else addresses.push(ip);
+    this.#spend(slot, claim, 1);
+    if (!isFirst) return;
+    if (stretch !== undefined && !stretch.stock.avoids(ip)) stretch.stock.inUse[ip.family] += 1;
+    const key = groupKey(claim);
+    if (key !== undefined) this.#join(slot, key, claim.sharing?.key ?? '');
   }
 
-  /** Gives back what was taken; others may have it once the source shows that it is gone. */
+  #join(slot: Slot, key: string, sharingKey: string): void {
+    const group = this.#groups.get(key) ?? new Group(sharingKey);
+    this.#groups.set(key, group);
+    const alike = this.#bySharingKey.get(sharingKey) ?? new Set();
+    this.#bySharingKey.set(sharingKey, alike.add(group));
+    group.add(slot);
+    slot.group = group;
+  }
+
+  /** Uses it no longer. */
+  drop(ip: Ip, claim: Claim): void {
+    const slot = this.#known(ip);
+    if (slot?.tenants.has(claim.key) !== true) return;
+    const { tenants, stretch, group } = slot;
+    tenants.remove(claim.key);
+    this.#spend(slot, claim, -1);
+    group?.removed(slot, tenants.count === 0);
+    if (tenants.count > 0) return;
+    if (stretch !== undefined && !stretch.stock.avoids(ip)) stretch.stock.inUse[ip.family] -= 1;
+    slot.group = undefined;
+    this.#tidy(slot);
+  }
+
+  /** Others may have it only once the source shows that it is gone. */
   leave(ip: Ip, key: string): void {
-    const tenants = this.#users[ip.family].get(ip.value) ?? new Tenants();
-    tenants.remove(key);
-    // The entry stays, empty: the search takes it for used, and it does not turn back anyway.
-    this.#users[ip.family].set(ip.value, tenants);
-    if (this.#leaving[ip.family].has(ip.value)) return;
-    this.#leaving[ip.family].set(ip.value, key);
-    const pool = this.poolOf(ip);
-    if (pool !== undefined) this.#leavingOf.add(`${ip.family} ${pool.name}`);
+    const slot = this.#slot(ip);
+    if (slot.leavers === undefined && slot.stretch) slot.stretch.stock.leaving[ip.family] += 1;
+    slot.leavers ??= new Set();
+    slot.leavers.add(key);
+  }
+
+  /** Whether addresses of the pool will become free, apart from those that only one gives back. */
+  isLeft(stock: Stock, family: Family, own: readonly Ip[]): boolean {
+    if (stock.leaving[family] === 0) return false;
+    const mine = own.filter((ip) => {
+      const slot = ip.family === family ? this.#known(ip) : undefined;
+      return slot?.stretch?.stock === stock && slot.leavers?.size === 1;
+    });
+    return stock.leaving[family] > mine.length;
+  }
+
+  /** It is gone. */
+  left(ip: Ip, key: string): void {
+    const slot = this.#known(ip);
+    if (slot?.leavers?.delete(key) !== true || slot.leavers.size > 0) return;
+    slot.leavers = undefined;
+    if (slot.stretch) slot.stretch.stock.leaving[ip.family] -= 1;
+    this.#tidy(slot);
   }
 
   /** For a holder that is not among the claims, and may have it for long. */
   reserve(ip: Ip, key: string): void {
-    this.#reserved[ip.family].set(ip.value, key);
-    const tenants = this.#users[ip.family].get(ip.value) ?? new Tenants();
-    this.#users[ip.family].set(ip.value, tenants);
+    const slot = this.#slot(ip);
+    slot.remnants ??= new Set();
+    slot.remnants.add(key);
   }
 
-  /** Whether addresses of that pool and family are about to become free. */
-  isLeaving(pool: Pool, family: Family): boolean {
-    return this.#leavingOf.has(`${family} ${pool.name}`);
+  unreserve(ip: Ip, key: string): void {
+    const slot = this.#known(ip);
+    if (slot?.remnants?.delete(key) !== true || slot.remnants.size > 0) return;
+    slot.remnants = undefined;
+    this.#tidy(slot);
   }
 
-  /** In declared order of the ranges the lowest address that is free, or can be shared. */
-  lowest(pool: Pool, family: Family, claim: Claim): Ip | undefined {
-    const stretches = this.#stretches.get(pool.name) ?? [];
-    const shared = this.#lowestShared(pool, family, claim);
-    for (const stretch of stretches) {
-      if (stretch.range.family !== family) continue;
-      const free = this.#free(stretch);
-      const inside = shared !== undefined && contains(stretch.range, shared);
-      if (inside && (free === undefined || shared.value < free.value)) return shared;
-      if (free !== undefined) return free;
+  /** What a claim object says of an address now; undefined: nothing. */
+  claimed(ip: Ip, taken: Taken | undefined): void {
+    const slot = this.#slot(ip);
+    for (const key of slot.taken?.for ?? []) {
+      const rest = (this.#kept.get(key) ?? []).filter((other) => !sameIp(other, ip));
+      if (rest.length === 0) this.#kept.delete(key);
+      else this.#kept.set(key, rest);
     }
-    return undefined;
-  }
-
-  #free(stretch: Stretch): Ip | undefined {
-    const { pool, range } = stretch;
-    const { family } = range;
-    while (stretch.next <= range.last) {
-      const ip = { family, value: stretch.next };
-      if (!this.#users[family].has(ip.value) && !isAvoided(pool, ip) && !this.#isTaken(ip)) {
-        return ip;
-      }
-      stretch.next += 1n;
+    slot.taken = taken;
+    for (const key of taken?.for ?? []) {
+      this.#kept.set(key, [...(this.#kept.get(key) ?? []), ip].toSorted(compareIp));
     }
-    return undefined;
+    this.#tidy(slot);
   }
 
-  #isTaken(ip: Ip): boolean {
-    return this.#taken.size > 0 && this.#taken.has(formatIp(ip));
+  /** Addresses that claim objects keep for a Service. */
+  keptFor(key: string): readonly Ip[] {
+    return this.#kept.get(key) ?? [];
   }
 
-  #lowestShared(pool: Pool, family: Family, claim: Claim): Ip | undefined {
-    const group = claim.sharing === undefined ? '' : sharingText(claim.sharing);
-    const addresses = this.#shared.get(group);
-    if (addresses === undefined) return undefined;
-    const kind = [group, pool.name, family, claim.externalTrafficPolicy, ...claim.ports];
-    const key = JSON.stringify(kind);
-    const candidates = this.#candidates.get(key) ?? new Candidates();
-    this.#candidates.set(key, candidates);
-    candidates.learn(addresses, (ip) => {
-      const stretch = ip.family === family ? this.#stretchOf(ip) : undefined;
-      return stretch?.pool === pool ? stretch.rank : undefined;
-    });
-    return candidates.first((ip) => this.conflict(ip, claim) === undefined);
+  /** The lowest address, in declared order of the ranges, that is free or can be shared. */
+  lowest(stock: Stock, family: Family, claim: Claim): Ip | undefined {
+    const mayMore = this.allowance(claim.namespace) > 0;
+    const free = mayMore ? stock.lowest(family, (ip) => this.#known(ip) !== undefined) : undefined;
+    const shared = this.#lowestShared(stock, family, claim, mayMore);
+    if (free === undefined || shared === undefined) return (free ?? shared)?.ip;
+    if (free.rank !== shared.rank) return (free.rank < shared.rank ? free : shared).ip;
+    return (free.ip.value < shared.ip.value ? free : shared).ip;
   }
-}
 
-/** IPv4 addresses ending in .0 or .255: some devices take them for network or broadcast. */
-export function isAvoided(pool: Pool, ip: Ip): boolean {
-  if (!pool.avoidBuggyIPs || ip.family === 6) return false;
-  const last = ip.value & 0xffn;
-  return last === 0n || last === 0xffn;
-}
+  #lowestShared(stock: Stock, family: Family, claim: Claim, mayMore: boolean): Place | undefined {
+    const key = groupKey(claim);
+    const group = key === undefined ? undefined : this.#groups.get(key);
+    const own = mayMore ? undefined : this.#spent.get(claim.namespace);
+    const isAllowed = (slot: Slot): boolean => own === undefined || own.has(slot);
+    return group?.lowest(stock, family, claim, isAllowed);
+  }
 
-function sharingText({ key, backend }: NonNullable<Claim['sharing']>): string {
-  return JSON.stringify([key, backend]);
+  /** Shared under that key by whomever, in order of the pool; not only those that can be joined. */
+  sharedUnder(sharingKey: string, stock: Stock, family: Family): readonly Slot[] {
+    const groups = [...(this.#bySharingKey.get(sharingKey) ?? [])];
+    return groups
+      .flatMap((group) => group.of(stock, family))
+      .toSorted((a, b) => {
+        const ranks = (a.stretch?.rank ?? 0) - (b.stretch?.rank ?? 0);
+        return ranks === 0 ? (a.ip.value < b.ip.value ? -1 : 1) : ranks;
+      });
+  }
+
+  /** How many addresses more the namespace may use. */
+  allowance(namespace: string): number {
+    const quota = this.quotas.get(namespace);
+    return quota === undefined ? Infinity : quota - this.spent(namespace);
+  }
+
+  /** How many addresses a namespace with a quota uses. */
+  spent(namespace: string): number {
+    return this.#spent.get(namespace)?.size ?? 0;
+  }
+
+  /** Whether the namespace uses it already, so that it counts no more. */
+  isSpent(ip: Ip, namespace: string): boolean {
+    const slot = this.#known(ip);
+    return slot !== undefined && this.#spent.get(namespace)?.has(slot) === true;
+  }
+
+  #spend(slot: Slot, { namespace }: Claim, more: 1 | -1): void {
+    if (!this.quotas.has(namespace)) return;
+    const slots = this.#spent.get(namespace) ?? new Map<Slot, number>();
+    this.#spent.set(namespace, slots);
+    const count = (slots.get(slot) ?? 0) + more;
+    if (count === 0) slots.delete(slot);
+    else slots.set(slot, count);
+  }
 }

@@ -6,6 +6,10 @@ export type Reason =
   | 'Allocated'
   /** The request itself cannot be understood; what is held stays. */
   | 'InvalidRequest'
+  /** It is headless, or the API server has given it no cluster IP. */
+  | 'NoClusterIP'
+  /** Its namespace uses as many addresses as it may. */
+  | 'QuotaExhausted'
   /** No IPAddressPool exists. */
   | 'NoPools'
   /** Pools exist, but none may serve this Service or has its family. */

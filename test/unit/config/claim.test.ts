@@ -96,10 +96,15 @@ describe('requests', () => {
   const at = 'metadata.annotations["metallb.io/loadBalancerIPs"]';
   test.each<[Partial<Service['spec']>, string | undefined, string, string]>([
     [{ loadBalancerIP: '192.0.2.1' }, '192.0.2.1', at, 'requested twice'],
-    [{}, '192.0.2.1,192.0.2.2', at, 'both IPv4'],
+    [{}, '192.0.2.1,192.0.2.1', at, 'is requested twice'],
     [{}, '192.0.2.300', at, '"192.0.2.300" is not an IP address'],
     [{ ipFamilies: ['IPv6'] }, '192.0.2.1', at, 'the Service is IPv6 only'],
-    [{ ipFamilyPolicy: 'RequireDualStack' }, '192.0.2.1', at, 'needs two (RequireDualStack)'],
+    [
+      { ipFamilyPolicy: 'RequireDualStack' },
+      '192.0.2.1',
+      at,
+      'needs both families (RequireDualStack)',
+    ],
     [{ loadBalancerIP: 'web.example' }, undefined, 'spec.loadBalancerIP', 'not an IP address'],
     [
       { ipFamilyPolicy: 'SingleStack' },

@@ -326,12 +326,17 @@ describe('sharing', () => {
   test('a request says why it cannot share', () => {
     const held = '192.0.2.240';
     const other = { other: { share: 'k', held, spec: tcp(80) } };
-    expect(sentence([LAN], { ips: held }, other)).toBe('192.0.2.240 is used by d/other');
+    expect(sentence([LAN], { ips: held }, other)).toBe(
+      '192.0.2.240 is used by d/other under the sharing key "k"; ' +
+        'ask for another address, or for none',
+    );
     expect(sentence([LAN], { ips: held, share: 'k' }, other)).toBe(
-      '192.0.2.240 is used by d/other, which has the same port TCP/80',
+      '192.0.2.240 is used by d/other, which has the same port TCP/80; ' +
+        'ask for another address, or for none',
     );
     expect(sentence([LAN], { ips: held, share: 'k', spec: local }, other)).toBe(
-      '192.0.2.240 is used by d/other, which shares it only under externalTrafficPolicy Cluster',
+      '192.0.2.240 is used by d/other, which shares it only under externalTrafficPolicy Cluster; ' +
+        'ask for another address, or for none',
     );
   });
 });
@@ -347,15 +352,16 @@ describe('the sentence of a refusal names the pools and why', () => {
     const spec = { ipFamilies: ['IPv4' as const] };
     expect(sentence(pools, { spec }, { a: { held: '192.0.2.0' } })).toBe(
       'no IPv4 address is left in pool "full": 1 IPv4 in use; ' +
+        '"six": it has no IPv4 addresses; ' +
         '"off": autoAssign is off, so it must be asked for by name; ' +
-        '"shop": it is set apart for namespace shop; ' +
-        '"six": it has no IPv4 addresses; free one or add addresses',
+        '"shop": it is set apart for namespace shop; free one or add addresses',
     );
   });
 
   test('nothing fits, or nothing is there', () => {
     expect(sentence([LAN], { spec: REQUIRE })).toBe(
-      'no pool gives an IPv4 and IPv6 address of one pool: pool "lan": it has no IPv6 addresses',
+      'no pool gives an IPv4 and IPv6 address of one pool: pool "lan": it has no IPv6 addresses; ' +
+        'change one of these pools or the Service, or add a pool',
     );
     expect(sentence([], {})).toBe('no IPAddressPool exists; create one');
   });

@@ -30,7 +30,9 @@ describe('a Service whose manifest cannot be read at the start', () => {
     expect([source.ips('b'), source.reason('c')]).toEqual(['192.0.2.241', 'NoAddressLeft']);
     expect(source.services.get('d/a')?.status?.conditions?.[0]).toMatchObject({
       reason: 'AddressInUse',
-      message: '192.0.2.240 is held by d/broken, whose manifest cannot be read',
+      message:
+        '192.0.2.240 is held by d/broken, whose manifest cannot be read; ' +
+        'ask for another address, or for none',
     });
   });
 

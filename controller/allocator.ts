@@ -1,0 +1,356 @@
+/**
+ * Decides again and again who gets which address, looking only at what a change can affect. After
+ * every `decide` its decisions are those that `allocate` makes of `snapshot()`.
+ *
+ * How to use it: tell it all at the start (`configure`, `reserve`, `claimed`, a `put` for each
+ * Service), then each change once, and call `decide`, which names the Services whose decision is
+ * another. `put` takes a Service as the source shows it, or with what a write under way promises
+ * as `held`; a decision counts as kept until a `put` shows that something else is held. So nobody
+ * needs to tell that a decision was carried out before the source does.
+ *
+ * Why it is enough to look at a few. Who keeps what it holds depends on the others that hold the
+ * same address, and on nobody else: a change spreads to those (`#spread`). Who waits can only gain
+ * where something was given back, left, shared anew or reserved otherwise (`Touched`).
+ */
+import type { Claim } from '../config/claim.ts';
+import { assert } from '../lib/assert.ts';
+import { formatIp } from '../net/ip.ts';
+import type { Family, Ip } from '../net/ip.ts';
+import type { Allocated, Allocation, Decision, Entrant, Settings, Taken } from './allocate.ts';
+import { denialOf, deny } from './denial.ts';
+import { bySeniority, byUrgency, has, newEntry, sameDecision, sameList } from './entry.ts';
+import { sameWish, sharesAlike, united, without } from './entry.ts';
+import type { Entry } from './entry.ts';
+import { give } from './give.ts';
+import { keepable, suffices } from './keep.ts';
+import { Ledger } from './ledger.ts';
+import { Order } from './order.ts';
+import { Touched } from './touched.ts';
+
+/** A Service, or what is left of one. */
+export interface Holding {
+  readonly key: string;
+  /** undefined: no claim (any more); what it shows is not given to others meanwhile. */
+  readonly entrant: Entrant | undefined;
+  /** Addresses that it shows; what its claim holds may be left out. */
+  readonly shown: readonly Ip[];
+}
+
+const NO_POOLS: Settings = { pools: new Map() };
+
+export class Allocator {
+  readonly #entries = new Map<string, Entry>();
+  readonly #decisions = new Map<string, Decision>();
+  readonly #remnants = new Map<string, readonly Ip[]>();
+  readonly #taken = new Map<string, { readonly ip: Ip; readonly taken: Taken }>();
+  /** Whose `claim.held` has it. */
+  readonly #holders: Readonly<Record<Family, Map<bigint, Set<Entry>>>> = {
+    4: new Map(),
+    6: new Map(),
+  };
+  /** Taken out of the ledger, to be decided on anew. */
+  readonly #dirty = new Set<Entry>();
+  /** Without an address, or with fewer than they want. */
+  readonly #waiting = new Set<Entry>();
+  /** To be looked at in the next decision whatever changes. */
+  readonly #restless = new Set<Entry>();
+  #settings = NO_POOLS;
+  #ledger = new Ledger([], new Map());
+  #order = new Order(this.#ledger.stocks);
+  #touched = new Touched(this.#ledger);
+  /** Somebody gave up what it had kept, when others had been served. */
+  #hasGivenUp = false;
+  /** Everything is to be decided on anew. */
+  #isStale = true;
+
+  get decisions(): ReadonlyMap<string, Decision> {
+    return this.#decisions;
+  }
+
+  configure({ pools, incomplete = false, quotas = new Map() }: Settings): void {
+    this.#settings = { pools, incomplete, quotas };
+    this.#isStale = true;
+  }
+
+  /** A Service that is new, or has changed. */
+  put({ key, entrant, shown }: Holding): void {
+    const known = this.#entries.get(key);
+    if (known === undefined && entrant === undefined && shown.length === 0) return;
+    const entry = known ?? newEntry(key);
+    this.#entries.set(key, entry);
+    const { claim: before, decision } = entry;
+    const promised = decision?.kind === 'allocated' ? decision.addresses : [];
+    const claim = entrant && holding(entrant.claim, promised);
+    const keepOnly = entrant?.keepOnly ?? false;
+    const occupied = united(shown, claim?.held ?? []);
+    if (claim !== undefined && keepOnly === entry.keepOnly && this.#isQuiet(entry, claim)) {
+      entry.claim = claim;
+      entry.changed = false;
+      entry.occupied = occupied;
+      const { used, left } = entry;
+      this.#setLeft(entry);
+      this.#touched.compare({ ...entry, was: { claim, used, left } });
+      return;
+    }
+    this.#withdraw(entry);
+    const isOther = before !== undefined && claim !== undefined && !sharesAlike(before, claim);
+    entry.changed = entrant?.changed ?? (entry.changed || (isOther && before.held.length > 0));
+    this.#hold(entry, claim);
+    entry.keepOnly = keepOnly;
+    entry.occupied = occupied;
+    if (claim !== undefined) return;
+    this.#decisions.delete(key);
+    entry.decision = undefined;
+    this.#waiting.delete(entry);
+    if (shown.length === 0) this.#entries.delete(key);
+  }
+
+  delete(key: string): void {
+    this.put({ key, entrant: undefined, shown: [] });
+  }
+
+  /** What a Service shows that cannot be read: it may be a claim. */
+  reserve(key: string, addresses: readonly Ip[]): void {
+    for (const ip of this.#remnants.get(key) ?? []) {
+      this.#stir(ip);
+      this.#ledger.unreserve(ip, key);
+    }
+    if (addresses.length === 0) this.#remnants.delete(key);
+    else this.#remnants.set(key, addresses);
+    for (const ip of addresses) {
+      this.#stir(ip);
+      this.#ledger.reserve(ip, key);
+    }
+  }
+
+  /** What claim objects say of an address; undefined: nothing (any more). */
+  claimed(ip: Ip, taken: Taken | undefined): void {
+    const text = formatIp(ip);
+    const before = this.#taken.get(text)?.taken;
+    if (taken === undefined) this.#taken.delete(text);
+    else this.#taken.set(text, { ip, taken });
+    this.#stir(ip);
+    this.#ledger.claimed(ip, taken);
+    for (const key of [...(before?.for ?? []), ...(taken?.for ?? [])]) {
+      const entry = this.#entries.get(key);
+      if (entry !== undefined && this.#waiting.has(entry)) this.#withdraw(entry);
+    }
+  }
+
+  /** Whose decision is another now. */
+  decide(): ReadonlySet<string> {
+    if (this.#isStale) this.#renew();
+    else {
+      for (const entry of this.#restless) this.#withdraw(entry);
+      this.#spread();
+    }
+    this.#restless.clear();
+    this.#hasGivenUp = false;
+    const decided = new Set(this.#dirty);
+    const lacking = this.#keep();
+    for (const entry of this.#waiting) {
+      if (decided.has(entry) || !this.#touched.concerns(entry)) continue;
+      lacking.push(entry);
+      decided.add(entry);
+    }
+    for (const entry of lacking.toSorted(byUrgency)) this.#give(entry);
+    for (const entry of this.#waiting) {
+      if (entry.decision?.kind !== 'denied' || !this.#touched.concerns(entry)) continue;
+      decided.add(entry);
+      // Served before somebody gave up what it had kept.
+      if (this.#hasGivenUp) this.#restless.add(entry);
+    }
+    const changed = new Set<string>();
+    for (const entry of decided) {
+      if (entry.claim !== undefined && this.#conclude(entry, entry.claim)) changed.add(entry.key);
+    }
+    this.#dirty.clear();
+    this.#touched = new Touched(this.#ledger);
+    return changed;
+  }
+
+  /** All that the next decision depends on. */
+  snapshot(): Allocation {
+    const entrants: Entrant[] = [];
+    const occupied = new Map<string, readonly Ip[]>();
+    for (const { key, claim, keepOnly, changed, occupied: all } of this.#entries.values()) {
+      if (claim !== undefined) entrants.push({ claim, keepOnly, changed });
+      const others = without(all, claim?.held ?? []);
+      if (others.length > 0) occupied.set(key, others);
+    }
+    const taken = new Map([...this.#taken].map(([text, each]) => [text, each.taken]));
+    return { ...this.#settings, entrants, occupied, reserved: new Map(this.#remnants), taken };
+  }
+
+  /** Whether a change leaves everything in the ledger as it is. */
+  #isQuiet(entry: Entry, claim: Claim): boolean {
+    const { claim: before, used } = entry;
+    if (this.#isStale || before === undefined || this.#dirty.has(entry)) return false;
+    if (this.#restless.has(entry)) return false;
+    if (!sameWish(before, claim) || !sameList(before.held, claim.held)) return false;
+    if (used.length !== claim.held.length || !used.every((ip) => has(claim.held, ip))) return false;
+    return before.since === claim.since || claim.held.every((ip) => this.#of(ip).size === 1);
+  }
+
+  #of({ family, value }: Ip): ReadonlySet<Entry> {
+    return this.#holders[family].get(value) ?? NOBODY;
+  }
+
+  /** From now on `claim` is what the entry holds by. */
+  #hold(entry: Entry, claim: Claim | undefined): void {
+    for (const { family, value } of entry.claim?.held ?? []) {
+      const holders = this.#holders[family].get(value);
+      holders?.delete(entry);
+      if (holders?.size === 0) this.#holders[family].delete(value);
+    }
+    entry.claim = claim;
+    for (const { family, value } of claim?.held ?? []) {
+      const holders = this.#holders[family].get(value);
+      if (holders === undefined) this.#holders[family].set(value, new Set([entry]));
+      else holders.add(entry);
+    }
+  }
+
+  #withdraw(entry: Entry): void {
+    if (this.#dirty.has(entry)) return;
+    this.#dirty.add(entry);
+    const { key, claim, used, left } = entry;
+    entry.was = { claim, used, left };
+    for (const ip of used) if (claim !== undefined) this.#ledger.drop(ip, claim);
+    for (const ip of left) this.#ledger.left(ip, key);
+    entry.used = [];
+    entry.left = [];
+  }
+
+  /** Something else than a Service has changed about an address. */
+  #stir(ip: Ip): void {
+    for (const entry of this.#of(ip)) this.#withdraw(entry);
+    this.#touched.add(ip, 'changed');
+  }
+
+  #renew(): void {
+    const { pools, quotas = new Map() } = this.#settings;
+    this.#ledger = new Ledger(pools.values(), quotas);
+    this.#order = new Order(this.#ledger.stocks);
+    this.#touched = new Touched(this.#ledger);
+    for (const { ip, taken } of this.#taken.values()) this.#ledger.claimed(ip, taken);
+    for (const [key, addresses] of this.#remnants) {
+      for (const ip of addresses) this.#ledger.reserve(ip, key);
+    }
+    this.#dirty.clear();
+    for (const entry of this.#entries.values()) {
+      entry.used = [];
+      entry.left = [];
+      entry.was = undefined;
+      this.#dirty.add(entry);
+    }
+    this.#isStale = false;
+  }
+
+  /** To all whose right to keep something depends on those that have changed. */
+  #spread(): void {
+    const work = [...this.#dirty];
+    for (const entry of work) {
+      const held = united(entry.was?.claim?.held ?? [], entry.claim?.held ?? []);
+      for (const ip of held) {
+        const others = [...this.#of(ip)].filter((each) => !this.#dirty.has(each));
+        const isBarred = has(entry.claim?.held ?? [], ip) && this.#isBarred(ip, entry);
+        // Those who all have it now keep it, in whatever order they are asked.
+        if (!isBarred && others.every(({ used }) => has(used, ip))) continue;
+        for (const other of others) this.#withdraw(other);
+        work.push(...others);
+      }
+    }
+  }
+
+  #isBarred(ip: Ip, { claim }: Entry): boolean {
+    return claim !== undefined && this.#ledger.isBarred(ip, claim);
+  }
+
+  /** Who holds something keeps what it may; gives those that lack something. */
+  #keep(): Entry[] {
+    const lacking: Entry[] = [];
+    for (const entry of [...this.#dirty].toSorted(bySeniority)) {
+      const { claim, keepOnly } = entry;
+      if (claim !== undefined && claim.barred === undefined && !this.#isUntouched(claim)) {
+        entry.kept = keepable(claim, claim.held, this.#ledger);
+        for (const ip of entry.kept) this.#ledger.take(ip, claim);
+        entry.used = entry.kept;
+        if (!keepOnly && !suffices(claim, entry.kept)) lacking.push(entry);
+      } else entry.kept = [];
+      this.#setLeft(entry);
+      this.#touched.compare(entry);
+      entry.was = undefined;
+    }
+    return lacking;
+  }
+
+  #isUntouched({ held }: Claim): boolean {
+    if (this.#settings.incomplete !== true) return false;
+    return held.some((ip) => this.#ledger.stockOf(ip) === undefined);
+  }
+
+  #setLeft(entry: Entry): void {
+    const left = without(entry.occupied, entry.used);
+    for (const ip of entry.left) if (!has(left, ip)) this.#ledger.left(ip, entry.key);
+    for (const ip of left) this.#ledger.leave(ip, entry.key);
+    entry.left = left;
+  }
+
+  #give(entry: Entry): void {
+    const { claim, used, left } = entry;
+    assert(claim !== undefined, 'who lacks something has a claim');
+    entry.was = { claim, used, left };
+    entry.used = give(claim, used, this.#ledger, this.#order);
+    this.#setLeft(entry);
+    for (const ip of without(used, entry.used)) {
+      this.#hasGivenUp = true;
+      for (const other of this.#of(ip)) if (other !== entry) this.#restless.add(other);
+    }
+    this.#touched.compare(entry);
+    entry.was = undefined;
+  }
+
+  /** Whether something else is decided than before. */
+  #conclude(entry: Entry, claim: Claim): boolean {
+    const { key, keepOnly, used, kept } = entry;
+    const decision = this.#decisionOn(entry, claim);
+    const isWaiting = !keepOnly && claim.barred === undefined && decision.kind !== 'untouched';
+    if (isWaiting && !suffices(claim, used)) this.#waiting.add(entry);
+    else this.#waiting.delete(entry);
+    if (decision.kind === 'denied' && kept.length > 0) this.#restless.add(entry);
+    if (decision.kind === 'allocated') {
+      const { addresses } = decision;
+      if (entry.changed) entry.changed = without(claim.held, addresses).length > 0;
+      entry.occupied = united(entry.occupied, addresses);
+      if (!sameList(claim.held, addresses)) this.#hold(entry, { ...claim, held: addresses });
+    }
+    entry.decision = decision;
+    if (sameDecision(this.#decisions.get(key), decision)) return false;
+    this.#decisions.set(key, decision);
+    return true;
+  }
+
+  #decisionOn({ keepOnly, used, left }: Entry, claim: Claim): Decision {
+    if (claim.barred === undefined && this.#isUntouched(claim)) return { kind: 'untouched' };
+    if (used.length > 0) return this.#allocated(used);
+    if (keepOnly && claim.barred === undefined) {
+      return deny('InvalidRequest', 'it holds no address');
+    }
+    return denialOf(claim, left, this.#ledger);
+  }
+
+  #allocated(addresses: readonly Ip[]): Allocated {
+    const [first] = addresses;
+    const stock = first === undefined ? undefined : this.#ledger.stockOf(first);
+    const sorted = addresses.toSorted((a, b) => a.family - b.family);
+    return { kind: 'allocated', addresses: sorted, pool: stock?.pool.name ?? '' };
+  }
+}
+
+const NOBODY: ReadonlySet<Entry> = new Set();
+
+/** With what it was promised, where it shows nothing. */
+function holding(claim: Claim, promised: readonly Ip[]): Claim {
+  return claim.held.length > 0 || promised.length === 0 ? claim : { ...claim, held: promised };
+}

@@ -1,0 +1,86 @@
+/**
+ * What of the ledger has changed since it was last decided on, and whom that concerns: of those
+ * that wait for an address only they are looked at again.
+ *
+ * An address that somebody takes while it is free helps nobody who waits (else it would have been
+ * given before), so it counts only for those whose sentence speaks of it.
+ */
+import type { Claim } from '../config/claim.ts';
+import type { Family, Ip } from '../net/ip.ts';
+import { has, sharesAlike } from './entry.ts';
+import type { Entry } from './entry.ts';
+import type { Ledger } from './ledger.ts';
+import { isEligible } from './order.ts';
+import type { Stock } from './stock.ts';
+
+type How = 'filled' | 'changed';
+
+export class Touched {
+  readonly #ledger: Ledger;
+  readonly #addresses: Readonly<Record<Family, Set<bigint>>> = { 4: new Set(), 6: new Set() };
+  readonly #stocks = new Map<Stock, Partial<Record<Family, How>>>();
+  readonly #namespaces = new Set<string>();
+
+  constructor(ledger: Ledger) {
+    this.#ledger = ledger;
+  }
+
+  add(ip: Ip, how: How): void {
+    const { family, value } = ip;
+    this.#addresses[family].add(value);
+    const stock = this.#ledger.stockOf(ip);
+    if (stock === undefined) return;
+    const families = this.#stocks.get(stock) ?? {};
+    this.#stocks.set(stock, families);
+    if (families[family] !== 'changed') families[family] = how;
+  }
+
+  #has({ family, value }: Ip): boolean {
+    return this.#addresses[family].has(value);
+  }
+
+  /** What is different about a Service since it was as `was`. */
+  compare({ claim, used, left, was }: Entry): void {
+    const before = was ?? { claim, used: [], left: [] };
+    const isAlike =
+      before.claim === claim ||
+      (before.claim !== undefined && claim !== undefined && sharesAlike(before.claim, claim));
+    for (const ip of before.used) if (!isAlike || !has(used, ip)) this.add(ip, 'changed');
+    for (const ip of used) {
+      if (has(before.used, ip)) continue;
+      this.add(ip, this.#ledger.isSole(ip) ? 'filled' : 'changed');
+      if (claim !== undefined) this.#namespaces.add(claim.namespace);
+    }
+    for (const ip of before.used) {
+      if (!has(used, ip) && before.claim !== undefined)
+        this.#namespaces.add(before.claim.namespace);
+    }
+    for (const ip of before.left) if (!has(left, ip)) this.add(ip, 'changed');
+    for (const ip of left) if (!has(before.left, ip)) this.add(ip, 'changed');
+  }
+
+  /** Whether one who waits may get something now, or may have to be told something else. */
+  concerns({ claim, decision, used }: Entry): boolean {
+    if (claim === undefined) return false;
+    const { quotas } = this.#ledger;
+    if (quotas.has(claim.namespace) && this.#namespaces.has(claim.namespace)) return true;
+    if (claim.requested.length > 0) return claim.requested.some((ip) => this.#has(ip));
+    if (this.#ledger.keptFor(claim.key).some((ip) => this.#has(ip))) return true;
+    const [first] = decision?.kind === 'allocated' ? used : [];
+    const own = first === undefined ? undefined : this.#ledger.stockOf(first);
+    for (const [stock, families] of this.#stocks) {
+      if (!concernsFamilies(claim, families)) continue;
+      if (own === undefined ? isEligible(stock, claim) : stock === own) return true;
+    }
+    return false;
+  }
+}
+
+function concernsFamilies(claim: Claim, families: Partial<Record<Family, How>>): boolean {
+  const { order, want } = claim.families;
+  const heedsFilled = want === 'both' || claim.perFamily > 1;
+  return order.some((family) => {
+    const how = families[family];
+    return how === 'changed' || (how === 'filled' && heedsFilled);
+  });
+}
