@@ -245,7 +245,7 @@ export class Findings implements Machine<FindingsInput, FindingsOutput> {
   }
 
   #record({ resource, key, reason, lines }: Finding): void {
-    const message = lines.join('; ');
+    const message = shortly(resource, key, lines);
     this.#out.push({
       kind: 'record',
       event: { resource, key, type: 'Warning', reason, message },
@@ -253,7 +253,7 @@ export class Findings implements Machine<FindingsInput, FindingsOutput> {
   }
 
   #mended({ resource, key, lines }: Finding): void {
-    const message = `mended: ${lines.join('; ')}`;
+    const message = `mended: ${shortly(resource, key, lines)}`;
     const event: KubeEvent = { resource, key, type: 'Normal', reason: 'Reconciled', message };
     this.#out.push({ kind: 'record', event });
     if (resource.kind !== IP_ADDRESS_POOL.kind) {
@@ -301,6 +301,12 @@ function findingsOf(
 
 function keptOf(object: KubeObject): string {
   return `${object.kind} ${keyOf(object)} ${NOT_ANNOUNCED}`;
+}
+
+/** An event is read beside its object. */
+function shortly({ kind }: Resource, key: string, lines: readonly string[]): string {
+  const own = `${kind} ${key}`;
+  return lines.map((line) => line.replace(own, '').replace(/^:? /, '')).join('; ');
 }
 
 function gist({ lines }: Finding): string {

@@ -14,6 +14,8 @@ export interface Usage {
   readonly family: Family;
   readonly total: bigint;
   readonly used: number;
+  /** Services that have their addresses from the pool, of whatever family. */
+  readonly services: number;
 }
 
 export function usageOf(
@@ -21,8 +23,10 @@ export function usageOf(
   decisions: Iterable<Decision>,
 ): readonly Usage[] {
   const used = new Map<string, Set<string>>();
+  const services = new Map<string, number>();
   for (const decision of decisions) {
     if (decision.kind !== 'allocated') continue;
+    services.set(decision.pool, (services.get(decision.pool) ?? 0) + 1);
     for (const ip of decision.addresses) {
       const key = `${ip.family} ${decision.pool}`;
       const addresses = used.get(key) ?? new Set();
@@ -36,6 +40,7 @@ export function usageOf(
       family,
       total: capacity(pool, family),
       used: used.get(`${family} ${pool.name}`)?.size ?? 0,
+      services: services.get(pool.name) ?? 0,
     })),
   );
 }

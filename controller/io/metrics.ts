@@ -25,6 +25,7 @@ export function controllerMetrics(
     return new Gauge({ name, help, registers, collect });
   };
   addPools(registry, report);
+  addAllocated(registry, report);
   single(
     'arpeggio_config_problems',
     'problems in manifests and pools that wait to be mended',
@@ -70,6 +71,20 @@ function addPools(registry: Registry, report: () => Report): void {
       });
     }
   }
+}
+
+/** MetalLB declares it and never counts. */
+function addAllocated(registry: Registry, report: () => Report): void {
+  void new Gauge({
+    name: 'metallb_allocator_services_allocated_total',
+    help: 'Services that have their addresses from the pool',
+    labelNames: ['pool'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { pool, services } of report().usage) this.set({ pool }, services);
+    },
+  });
 }
 
 function addReporting(registry: Registry, reporting: () => number): void {

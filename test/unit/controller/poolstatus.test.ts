@@ -34,6 +34,7 @@ function used(name: string, ...counts: readonly (readonly [number, bigint])[]): 
     family: families[at] ?? 6,
     total,
     used: count,
+    services: count,
   }));
 }
 
