@@ -13,8 +13,10 @@ const SELECTORS = [
 
 const POD = { apiVersion: 'v1', kind: 'Pod' };
 
-/** Of the container port that serves metrics, in MetalLB's manifests and in ours. */
-const PORT_NAME = 'monitoring';
+/** Of the container port that serves metrics: in MetalLB's manifests before 0.16 and in ours, and
+ * since, where it is HTTPS. */
+const PLAIN_NAME = 'monitoring';
+const SECURE_NAME = 'metricshttps';
 const PORT = 7472;
 
 interface Pod extends KubeObject {
@@ -44,6 +46,10 @@ function urlOf({ spec, status }: Pod): string | undefined {
   const { phase, podIP } = status ?? {};
   if (phase !== 'Running' || podIP === undefined || podIP === '') return undefined;
   const ports = (spec?.containers ?? []).flatMap((container) => container.ports ?? []);
-  const port = ports.find(({ name }) => name === PORT_NAME)?.containerPort ?? PORT;
-  return `http://${podIP.includes(':') ? `[${podIP}]` : podIP}:${port}`;
+  const named = (name: string): number | undefined =>
+    ports.find((port) => port.name === name)?.containerPort;
+  const host = podIP.includes(':') ? `[${podIP}]` : podIP;
+  const secure = named(SECURE_NAME);
+  if (secure !== undefined) return `https://${host}:${secure}`;
+  return `http://${host}:${named(PLAIN_NAME) ?? PORT}`;
 }

@@ -7,7 +7,8 @@
  */
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
-import type { IncomingMessage, RequestListener } from 'node:http';
+import type { ClientRequest, IncomingMessage, RequestListener } from 'node:http';
+import { Agent as SecureAgent, request as secureRequest } from 'node:https';
 import { REPORT_PATH, TAG_CONTEXT, TAG_HEADER, emitReport } from '../../owners/report.ts';
 import type { SpeakerReport, SpeakerStatus } from '../../owners/report.ts';
 import { drive } from '../../lib/drive.ts';
@@ -41,7 +42,11 @@ export class Reporting {
   readonly #options: ReportingOptions;
   readonly #reporter: Reporter;
   readonly #driver: Driver<ReporterInput>;
-  readonly #agent = new Agent({ keepAlive: true });
+  readonly #agents: Agents = {
+    plain: new Agent({ keepAlive: true }),
+    // Nobody vouches for the certificate of a metrics port; the report proves itself by its tag.
+    secure: new SecureAgent({ keepAlive: true, rejectUnauthorized: false }),
+  };
 
   constructor(options: ReportingOptions) {
     this.#options = options;
@@ -91,19 +96,24 @@ export class Reporting {
   async #post(url: string, report: SpeakerReport): Promise<void> {
     const body = Buffer.from(emitReport(report));
     const tag = tagOf(this.#options.secret, TAG_CONTEXT, body);
-    const answer = await post(url, body, tag, this.#agent);
+    const answer = await post(url, body, tag, this.#agents);
     this.#driver.put({ kind: 'answered', url, answer });
   }
 }
 
-async function post(url: string, body: Buffer, tag: string, agent: Agent): Promise<Answer> {
+interface Agents {
+  readonly plain: Agent;
+  readonly secure: SecureAgent;
+}
+
+async function post(url: string, body: Buffer, tag: string, agents: Agents): Promise<Answer> {
   const headers = {
     'content-type': 'application/json',
     'content-length': body.length,
     [TAG_HEADER]: tag,
   };
   const signal = AbortSignal.timeout(ANSWER_LIMIT_MS);
-  const asked = request(`${url}${REPORT_PATH}`, { method: 'POST', headers, agent, signal });
+  const asked = ask(`${url}${REPORT_PATH}`, { method: 'POST', headers, signal }, agents);
   try {
     asked.end(body);
     const [response] = (await once(asked, 'response')) as [IncomingMessage];
@@ -114,6 +124,11 @@ async function post(url: string, body: Buffer, tag: string, agent: Agent): Promi
     // What comes after the answer is nobody's business, and no reason to fail.
     asked.on('error', () => {});
   }
+}
+
+function ask(url: string, options: object, { plain, secure }: Agents): ClientRequest {
+  if (!url.startsWith('https:')) return request(url, { ...options, agent: plain });
+  return secureRequest(url, { ...options, agent: secure });
 }
 
 async function read(response: IncomingMessage): Promise<string> {
@@ -146,7 +161,8 @@ export function controllerUrls(given: readonly string[]): Result<readonly string
   const urls: string[] = [];
   for (const text of given) {
     const url = URL.canParse(text) ? new URL(text) : undefined;
-    if (url?.protocol !== 'http:' || url.pathname !== '/' || url.search !== '') {
+    const isWeb = url?.protocol === 'http:' || url?.protocol === 'https:';
+    if (url === undefined || !isWeb || url.pathname !== '/' || url.search !== '') {
       return err(
         `--controller "${text}" is not an address of a controller: write one such as ` +
           'http://192.0.2.10:7472',

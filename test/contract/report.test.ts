@@ -8,7 +8,10 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { takeReports } from '../../controller/io/reports.ts';
 import { Reports } from '../../controller/reports.ts';
 import { monotonic } from '../../lib/io/clock.ts';
+import { complete } from '../../controller/io/certificate.ts';
 import { newRegistry, serve } from '../../lib/io/metrics.ts';
+import type { Refusal } from '../../lib/io/metrics.ts';
+import { HeldCertificate } from '../../lib/io/tls.ts';
 import { tagOf } from '../../lib/io/secret.ts';
 import { MOST_BYTES, TAG_CONTEXT, TAG_HEADER, emitReport } from '../../owners/report.ts';
 import type { SpeakerReport, SpeakerStatus } from '../../owners/report.ts';
@@ -124,6 +127,27 @@ describe('a speaker', () => {
     expect(taken).toEqual([]);
   });
 
+  test('by HTTPS, whoever made the certificate', async () => {
+    const names = ['controller'];
+    const certificates = new HeldCertificate({});
+    certificates.set((await complete({}, names, new Date())).server);
+    const guard = (): Promise<Refusal> => Promise.resolve({ status: 401, message: 'not here' });
+    const sink = (report: SpeakerReport): void => {
+      taken.push(report);
+    };
+    const routes = { 'POST /report': takeReports({ reports, secret: () => secret, sink }) };
+    const health = { notReady: (): undefined => undefined };
+    const shield = { certificates, guard };
+    const secure = await serve(newRegistry(), health, HERE, routes, shield);
+    if (!secure.ok) throw new Error(secure.error);
+    const { port } = secure.value.address() as AddressInfo;
+    speaker().to([`https://127.0.0.1:${port}`]);
+    await seen('a report', () => taken.length > 0);
+    expect(taken[0]).toMatchObject({ node: 'node1' });
+    secure.value.closeAllConnections();
+    secure.value.close();
+  });
+
   test('shows the same to whoever asks', async () => {
     const reporting = speaker();
     const health = { notReady: (): undefined => undefined };
@@ -182,7 +206,7 @@ test('addresses of controllers are checked where they are given', () => {
     ok: true,
     value: ['http://192.0.2.10:7472', 'http://[2001:db8::1]:7472'],
   });
-  for (const bad of ['192.0.2.10:7472', 'https://192.0.2.10', 'http://a/report', '']) {
+  for (const bad of ['192.0.2.10:7472', 'ftp://192.0.2.10', 'http://a/report', '']) {
     expect(controllerUrls([bad])).toEqual({ ok: false, error: expect.stringContaining('--contr') });
   }
 });

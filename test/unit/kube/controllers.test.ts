@@ -8,8 +8,8 @@ import { err, ok } from '../../../lib/result.ts';
 const MANIFEST = 'app=metallb,component=controller';
 const CHART = 'app.kubernetes.io/name=metallb,app.kubernetes.io/component=controller';
 
-function pod(podIP: string, phase = 'Running', port?: number): KubeObject {
-  const ports = port === undefined ? [] : [{ name: 'monitoring', containerPort: port }];
+function pod(podIP: string, phase = 'Running', port?: number, name = 'monitoring'): KubeObject {
+  const ports = port === undefined ? [] : [{ name, containerPort: port }];
   const more = { spec: { containers: [{ ports }] }, status: { phase, podIP } };
   return { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'x', namespace: 'm' }, ...more };
 }
@@ -28,6 +28,12 @@ describe('controllers', () => {
       'http://192.0.2.1:7472',
       'http://[2001:db8::1]:9120',
     ]);
+  });
+
+  test('by HTTPS where the port is called so, as from 0.16 on', async () => {
+    const pods = [pod('192.0.2.1', 'Running', 9120, 'metricshttps')];
+    const api = listing({ [MANIFEST]: pods });
+    expect(await findControllers(api, 'm')).toEqual(['https://192.0.2.1:9120']);
   });
 
   test('by the labels of the chart, if there are none by those of the manifests', async () => {
