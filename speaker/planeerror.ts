@@ -5,7 +5,17 @@
 
 /** What the plane was doing. */
 export type PlaneStep =
-  'native' | 'map' | 'mmap' | 'program' | 'tcx' | 'clsact' | 'update' | 'send' | 'netlink';
+  | 'native'
+  | 'map'
+  | 'mmap'
+  | 'program'
+  | 'tcx'
+  | 'clsact'
+  | 'update'
+  | 'send'
+  | 'netlink'
+  | 'packet'
+  | 'filter';
 
 const DOING: Readonly<Record<PlaneStep, string>> = {
   native: 'cannot load the native addon',
@@ -14,9 +24,11 @@ const DOING: Readonly<Record<PlaneStep, string>> = {
   program: 'cannot load the BPF responder',
   tcx: 'cannot attach the BPF responder (tcx)',
   clsact: 'cannot attach the BPF responder (clsact)',
-  update: 'cannot change a BPF map',
+  update: 'cannot change the table of addresses',
   send: 'cannot send a frame',
   netlink: 'cannot open a netlink socket',
+  packet: 'cannot open a packet socket',
+  filter: 'cannot attach a filter to a packet socket',
 };
 
 const RIGHTS = 'the speaker needs CAP_BPF and CAP_NET_ADMIN, or root';
@@ -66,11 +78,24 @@ const ADVICE: Readonly<Record<PlaneStep, Readonly<Record<string, string>>>> = {
   send: {
     EPERM: RIGHTS,
     ENODEV: LINK_GONE,
+    ENXIO: LINK_GONE,
     EINVAL: LINK_GONE,
+    EAGAIN: "the interface's queue is full; the announcement is repeated",
     ENETDOWN: 'the network interface is down; announcements follow when it comes up',
     ENOBUFS: "the interface's queue is full; the announcement is repeated",
   },
   netlink: { EPERM: 'the speaker needs CAP_NET_ADMIN, or root' },
+  packet: {
+    EPERM: 'the speaker needs CAP_NET_RAW, or root',
+    EACCES: 'the speaker needs CAP_NET_RAW, or root',
+    EAFNOSUPPORT: 'this kernel has no packet sockets: load the module af_packet',
+    ENOMEM: 'not enough memory: raise the memory limit',
+    EAGAIN: 'no room for another thread: raise the limit of processes (pids)',
+  },
+  filter: {
+    ENOMEM: 'not enough memory for it: raise net.core.optmem_max',
+    any: 'report this with the output of uname -r',
+  },
 };
 
 /** `code` is an errno's name; `detail` is what the kernel itself said, if it did. */

@@ -30,7 +30,7 @@ export function openBpfPlane({ attach = 'auto' }: BpfPlaneOptions = {}): Result<
     return requests;
   }
   const hook = new Hook(responder.native, requests.value, responder.program, attach);
-  const table = new VipTable(responder);
+  const table = new VipTable(responder.tables);
   const runner = new TestRunner(responder.native);
   return ok({
     name: 'bpf',
@@ -43,18 +43,7 @@ export function openBpfPlane({ attach = 'auto' }: BpfPlaneOptions = {}): Result<
       const detached = hook.detach(index);
       return removed.ok ? detached : removed;
     },
-    apply({ put, remove }) {
-      // First what frees room for the others.
-      for (const key of remove) {
-        const removed = table.remove(key);
-        if (!removed.ok) return err(`${key}: ${removed.error}`);
-      }
-      for (const [key, announcement] of put) {
-        const done = table.put(key, announcement);
-        if (!done.ok) return err(`${key}: ${done.error}`);
-      }
-      return ok(undefined);
-    },
+    apply: (delta) => table.apply(delta),
     renew(until) {
       const deadline = BigInt(Math.max(0, Math.round(until * 1e6)));
       Atomics.store(responder.lease, 0, deadline);

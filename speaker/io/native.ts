@@ -7,11 +7,18 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
+import type { Family } from '../../net/ip.ts';
+import type { LinkIndex } from '../links.ts';
 import { explainPlane } from '../planeerror.ts';
 
 /** A running `watch`; opaque. Never used again after `unwatch`. */
 export interface Watcher {
   readonly watcher: unique symbol;
+}
+
+/** A packet plane; opaque. Answers -EBADF after `packetClose`. */
+export interface PacketHandle {
+  readonly packet: unique symbol;
 }
 
 export interface Native {
@@ -28,6 +35,17 @@ export interface Native {
   /** Calls back on this thread's event loop whenever a `receive` would not wait. */
   watch(fd: number, readable: () => void): Watcher | number;
   unwatch(watcher: Watcher): number;
+  packetOpen(): PacketHandle | number;
+  /** struct shared of userspace.h. */
+  packetShared(plane: PacketHandle): ArrayBuffer | number;
+  /** Classic BPF, as `packetFilter` writes it. */
+  packetFilter(plane: PacketHandle, family: Family, program: Uint8Array): number;
+  /** An address if the key has 16 bytes, a link if it has 4; no value removes it. */
+  packetSet(plane: PacketHandle, key: Uint8Array, value?: Uint8Array): number;
+  /** Fills `entries` with keys and values, 32 bytes each; how many there are. */
+  packetVips(plane: PacketHandle, entries: Uint8Array): number;
+  packetSend(plane: PacketHandle, link: LinkIndex, frame: Uint8Array): number;
+  packetClose(plane: PacketHandle): number;
 }
 
 let loaded: Native | undefined;

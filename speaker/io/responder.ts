@@ -10,23 +10,21 @@ import type { Result } from '../../lib/result.ts';
 import { BYTECODE } from '../native/bytecode.ts';
 import { explainPlane } from '../planeerror.ts';
 import type { PlaneStep } from '../planeerror.ts';
-import { createMap, loadProgram } from './bpfcall.ts';
+import { createMap, deleteEntry, getEntry, loadProgram, nextKey, setEntry } from './bpfcall.ts';
 import { loadNative } from './native.ts';
 import type { Native } from './native.ts';
+import type { PlaneTables } from './planetables.ts';
 
 const LOG_BYTES = 1 << 20;
 
 export interface Responder {
   readonly native: Native;
-  readonly vips: number;
-  readonly links: number;
+  readonly tables: PlaneTables;
   /** The ingress program; `emit` sends a frame. */
   readonly program: number;
   readonly emit: number;
   /** One deadline, CLOCK_MONOTONIC in ns. */
   readonly lease: BigUint64Array;
-  /** Eight words per VIP, see struct slot. */
-  readonly slots: BigUint64Array;
   /** One counter per verdict. */
   readonly verdicts: BigUint64Array;
   close(): void;
@@ -90,6 +88,24 @@ class Opening {
   }
 }
 
+function setOrDelete(native: Native, map: number, key: Uint8Array, value?: Uint8Array): number {
+  return value === undefined ? deleteEntry(native, map, key) : setEntry(native, map, key, value);
+}
+
+function entries(native: Native, map: number): [Uint8Array, Uint8Array][] | number {
+  const { keySize, valueSize } = BYTECODE.maps.vips;
+  const found: [Uint8Array, Uint8Array][] = [];
+  for (;;) {
+    const key = new Uint8Array(keySize);
+    const ended = nextKey(native, map, found.at(-1)?.[0], key);
+    if (ended < 0) return getSystemErrorName(ended) === 'ENOENT' ? found : ended;
+    const value = new Uint8Array(valueSize);
+    const failed = getEntry(native, map, key, value);
+    if (failed < 0) return failed;
+    found.push([key, value]);
+  }
+}
+
 export function openResponder(): Result<Responder, string> {
   const native = loadNative();
   if (!native.ok) return native;
@@ -108,12 +124,15 @@ export function openResponder(): Result<Responder, string> {
   if (!emit.ok) return emit;
   return ok({
     native: native.value,
-    vips: opening.fd('vips'),
-    links: opening.fd('links'),
+    tables: {
+      setVip: (key, value) => setOrDelete(native.value, opening.fd('vips'), key, value),
+      setLink: (key, value) => setOrDelete(native.value, opening.fd('links'), key, value),
+      vips: () => entries(native.value, opening.fd('vips')),
+      slots: slots.value,
+    },
     program: program.value,
     emit: emit.value,
     lease: lease.value,
-    slots: slots.value,
     verdicts: verdicts.value,
     close: () => opening.close(),
   });

@@ -1,24 +1,23 @@
 /**
- * The kernel's table of announced addresses (maps `vips` and `slots`): which slot holds an
- * address's counters, and on which links it is answered. Each link has a bit from its first
- * mention, by `attach` or by an announcement, so that either may come first.
+ * A native plane's table of announced addresses: which slot holds an address's counters, and on
+ * which links it is answered. Each link has a bit from its first mention, by `attach` or by an
+ * announcement, so that either may come first.
  */
 import { getSystemErrorName } from 'node:util';
 import { assert } from '../../lib/assert.ts';
+import type { Delta } from '../../lib/diff.ts';
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import { formatIp, ipFromBytes, mappedBytes } from '../../net/ip.ts';
-import type { Ip } from '../../net/ip.ts';
+import type { Family, Ip } from '../../net/ip.ts';
 import { macToBytes } from '../../net/mac.ts';
 import type { Announcement, PlaneLink } from '../dataplane.ts';
 import type { LinkIndex } from '../links.ts';
 import { BYTECODE } from '../native/bytecode.ts';
 import { explainPlane } from '../planeerror.ts';
-import { deleteEntry, getEntry, nextKey, setEntry } from './bpfcall.ts';
-import type { Responder } from './responder.ts';
+import type { PlaneTables } from './planetables.ts';
 
 const ALL_LINKS = 2n ** 64n - 1n;
-const KEY_BYTES = BYTECODE.maps.vips.keySize;
 const VIP_BYTES = BYTECODE.maps.vips.valueSize;
 const LINK_BYTES = BYTECODE.maps.links.valueSize;
 const SLOT_WORDS = BYTECODE.maps.slots.valueSize / 8;
@@ -31,15 +30,21 @@ interface Known {
 }
 
 export class VipTable {
-  readonly #responder: Responder;
+  readonly #tables: PlaneTables;
   readonly #known = new Map<string, Known>();
   readonly #free: number[] = [];
   #next = 0;
   readonly #bits = new Map<LinkIndex, number>();
   readonly #attached = new Set<LinkIndex>();
 
-  constructor(responder: Responder) {
-    this.#responder = responder;
+  constructor(tables: PlaneTables) {
+    this.#tables = tables;
+  }
+
+  /** The addresses of one family, as numbers. */
+  values(family: Family): bigint[] {
+    const ips = [...this.#known.values()].map(({ announcement }) => announcement.ip);
+    return ips.filter((ip) => ip.family === family).map((ip) => ip.value);
   }
 
   putLink({ index, mac }: PlaneLink): Result<void, string> {
@@ -48,8 +53,7 @@ export class VipTable {
     const value = new Uint8Array(LINK_BYTES);
     value.set(macToBytes(mac), 0);
     new DataView(value.buffer).setUint16(6, bit.value, true);
-    const { native, links } = this.#responder;
-    const failed = setEntry(native, links, indexKey(index), value);
+    const failed = this.#tables.setLink(indexKey(index), value);
     if (failed < 0) return refused(failed);
     this.#attached.add(index);
     return ok(undefined);
@@ -57,11 +61,23 @@ export class VipTable {
 
   removeLink(index: LinkIndex): Result<void, string> {
     this.#attached.delete(index);
-    const { native, links } = this.#responder;
-    return removed(deleteEntry(native, links, indexKey(index)));
+    return removed(this.#tables.setLink(indexKey(index)));
   }
 
-  put(key: string, announcement: Announcement): Result<void, string> {
+  apply({ put, remove }: Delta<Announcement>): Result<void, string> {
+    // First what frees room for the others.
+    for (const key of remove) {
+      const gone = this.#remove(key);
+      if (!gone.ok) return err(`${key}: ${gone.error}`);
+    }
+    for (const [key, announcement] of put) {
+      const done = this.#put(key, announcement);
+      if (!done.ok) return err(`${key}: ${done.error}`);
+    }
+    return ok(undefined);
+  }
+
+  #put(key: string, announcement: Announcement): Result<void, string> {
     const mask = this.#mask(announcement.links);
     if (!mask.ok) return mask;
     const known = this.#known.get(key);
@@ -71,8 +87,7 @@ export class VipTable {
     const view = new DataView(value.buffer);
     view.setUint32(0, slot, true);
     view.setBigUint64(8, mask.value, true);
-    const { native, vips } = this.#responder;
-    const failed = setEntry(native, vips, mappedBytes(announcement.ip), value);
+    const failed = this.#tables.setVip(mappedBytes(announcement.ip), value);
     if (failed < 0) {
       if (known === undefined) this.#free.push(slot);
       return refused(failed);
@@ -81,40 +96,33 @@ export class VipTable {
     return ok(undefined);
   }
 
-  remove(key: string): Result<void, string> {
+  #remove(key: string): Result<void, string> {
     const known = this.#known.get(key);
     if (known === undefined) return ok(undefined);
-    const { native, vips } = this.#responder;
-    const gone = removed(deleteEntry(native, vips, mappedBytes(known.announcement.ip)));
+    const gone = removed(this.#tables.setVip(mappedBytes(known.announcement.ip)));
     if (!gone.ok) return gone;
     this.#known.delete(key);
     this.#free.push(known.slot);
     return ok(undefined);
   }
 
-  /** From the kernel, not from memory: that is what a comparison after a fault wants to know. */
+  /** From the plane, not from memory: that is what a comparison after a fault wants to know. */
   read(): Result<ReadonlyMap<string, Announcement>, string> {
-    const { native, vips } = this.#responder;
+    const entries = this.#tables.vips();
+    if (typeof entries === 'number') return refused(entries);
     const found = new Map<string, Announcement>();
-    const value = new Uint8Array(VIP_BYTES);
-    let key: Uint8Array | undefined;
-    for (;;) {
-      const next = new Uint8Array(KEY_BYTES);
-      const ended = nextKey(native, vips, key, next);
-      if (ended < 0) return getSystemErrorName(ended) === 'ENOENT' ? ok(found) : refused(ended);
-      key = next;
-      const failed = getEntry(native, vips, key, value);
-      if (failed < 0) return refused(failed);
+    for (const [key, value] of entries) {
       const ip = unmapped(key);
-      const mask = new DataView(value.buffer).getBigUint64(8, true);
+      const mask = new DataView(value.buffer, value.byteOffset).getBigUint64(8, true);
       found.set(formatIp(ip), { ip, links: this.#links(mask) });
     }
+    return ok(found);
   }
 
   /** How often each address was answered. */
   *answered(): Generator<readonly [string, bigint]> {
     for (const [key, { slot }] of this.#known) {
-      yield [key, Atomics.load(this.#responder.slots, slot * SLOT_WORDS)];
+      yield [key, Atomics.load(this.#tables.slots, slot * SLOT_WORDS)];
     }
   }
 
@@ -122,7 +130,7 @@ export class VipTable {
     const slot = this.#free.pop() ?? (this.#next < MAX_VIPS ? this.#next++ : undefined);
     if (slot === undefined) return undefined;
     // Counters of the address that had the slot before.
-    this.#responder.slots.fill(0n, slot * SLOT_WORDS, (slot + 1) * SLOT_WORDS);
+    this.#tables.slots.fill(0n, slot * SLOT_WORDS, (slot + 1) * SLOT_WORDS);
     return slot;
   }
 

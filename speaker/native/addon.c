@@ -7,13 +7,19 @@
  *   send(fd, bytes), receive(fd, bytes)     receive waits at most a second
  *   close(fd)
  *   watch(fd, callback), unwatch(handle)    callback() on the event loop when fd can be read
+ *   packetOpen(), packetClose(plane)        the packet plane (packet.h), in a thread of its own
+ *   packetShared(plane)                     its lease, verdicts and slots, as an ArrayBuffer
+ *   packetFilter(plane, family, program)    which frames get to it
+ *   packetSet(plane, key, [value])          an address or a link; no value removes it
+ *   packetVips(plane, entries)              all addresses; returns how many there are
+ *   packetSend(plane, link, frame)
  *
  * Every function returns a negative errno instead of throwing, so that TypeScript can say what
  * failed and what to do.
  *
  * Node-API only: one binary serves every Node version. `watch` polls on the loop of the
  * environment that calls it, so everything also works inside a worker thread. The alternative,
- * node-addon-api with node-gyp, needs Python and buys nothing for eight functions.
+ * node-addon-api with node-gyp, needs Python and buys nothing for so few functions.
  */
 #define NAPI_VERSION 9
 #define _GNU_SOURCE
@@ -32,6 +38,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 #include <uv.h>
+#include "packet.h"
 
 #define MAX_ARGUMENTS 16
 
@@ -101,14 +108,10 @@ static void unmap(napi_env env, void *data, void *length)
 	munmap(data, (size_t)length);
 }
 
-static napi_value map(napi_env env, napi_callback_info info)
+static napi_value mapped(napi_env env, int fd, size_t length, bool writable)
 {
-	struct arguments a = arguments_of(env, info);
-	size_t length = int_of(env, a.value[1]);
-	bool writable = false;
-	napi_get_value_bool(env, a.value[2], &writable);
 	int protection = PROT_READ | (writable ? PROT_WRITE : 0);
-	void *data = mmap(NULL, length, protection, MAP_SHARED, int_of(env, a.value[0]), 0);
+	void *data = mmap(NULL, length, protection, MAP_SHARED, fd, 0);
 	if (data == MAP_FAILED)
 		return outcome(env, -1);
 	napi_value buffer;
@@ -117,6 +120,14 @@ static napi_value map(napi_env env, napi_callback_info info)
 		return number(env, -ENOMEM);
 	}
 	return buffer;
+}
+
+static napi_value map(napi_env env, napi_callback_info info)
+{
+	struct arguments a = arguments_of(env, info);
+	bool writable = false;
+	napi_get_value_bool(env, a.value[2], &writable);
+	return mapped(env, int_of(env, a.value[0]), int_of(env, a.value[1]), writable);
 }
 
 /* Extended acknowledgements carry the kernel's own sentence; the buffer is for event bursts. */
@@ -251,6 +262,102 @@ static napi_value unwatch(napi_env env, napi_callback_info info)
 	return number(env, 0);
 }
 
+/* A packet plane ends with packetClose or with its environment, whichever is first. */
+static void end_plane(void *data)
+{
+	struct packet **plane = data;
+	if (*plane)
+		packet_close(*plane);
+	*plane = NULL;
+}
+
+static void forget_plane(napi_env env, void *data, void *hint)
+{
+	(void)hint;
+	napi_remove_env_cleanup_hook(env, end_plane, data);
+	end_plane(data);
+	free(data);
+}
+
+static napi_value packet_opened(napi_env env, napi_callback_info info)
+{
+	(void)info;
+	napi_value handle;
+	struct packet **plane = calloc(1, sizeof *plane);
+	int failed = plane ? packet_open(plane) : -ENOMEM;
+	if (failed) {
+		free(plane);
+		return number(env, failed);
+	}
+	napi_add_env_cleanup_hook(env, end_plane, plane);
+	napi_create_external(env, plane, forget_plane, NULL, &handle);
+	return handle;
+}
+
+/* The first argument; NULL if it is no plane, or one that was closed. */
+static struct packet *plane_of(napi_env env, const struct arguments *a)
+{
+	void *plane;
+	if (napi_get_value_external(env, a->value[0], &plane) != napi_ok)
+		return NULL;
+	return *(struct packet **)plane;
+}
+
+static napi_value packet_shared(napi_env env, napi_callback_info info)
+{
+	struct arguments a = arguments_of(env, info);
+	struct packet *p = plane_of(env, &a);
+	size_t length;
+	if (!p)
+		return number(env, -EBADF);
+	int fd = packet_memory(p, &length);
+	return mapped(env, fd, length, true);
+}
+
+static napi_value packet_filtered(napi_env env, napi_callback_info info)
+{
+	struct arguments a = arguments_of(env, info);
+	struct packet *p = plane_of(env, &a);
+	struct bytes b = bytes_of(env, a.value[2]);
+	return number(env, p ? packet_filter(p, int_of(env, a.value[1]), b.data, b.length) : -EBADF);
+}
+
+static napi_value packet_changed(napi_env env, napi_callback_info info)
+{
+	struct arguments a = arguments_of(env, info);
+	struct packet *p = plane_of(env, &a);
+	struct bytes key = bytes_of(env, a.value[1]), value = bytes_of(env, a.value[2]);
+	if (!p)
+		return number(env, -EBADF);
+	return number(env, packet_set(p, key.data, key.length, value.data, value.length));
+}
+
+static napi_value packet_listed(napi_env env, napi_callback_info info)
+{
+	struct arguments a = arguments_of(env, info);
+	struct packet *p = plane_of(env, &a);
+	struct bytes b = bytes_of(env, a.value[1]);
+	return number(env, p ? packet_vips(p, b.data, b.length) : -EBADF);
+}
+
+static napi_value packet_sent(napi_env env, napi_callback_info info)
+{
+	struct arguments a = arguments_of(env, info);
+	struct packet *p = plane_of(env, &a);
+	struct bytes b = bytes_of(env, a.value[2]);
+	return number(env, p ? packet_send(p, int_of(env, a.value[1]), b.data, b.length) : -EBADF);
+}
+
+static napi_value packet_closed(napi_env env, napi_callback_info info)
+{
+	struct arguments a = arguments_of(env, info);
+	void *plane;
+	if (napi_get_value_external(env, a.value[0], &plane) != napi_ok)
+		return number(env, -EBADF);
+	end_plane(plane);
+	return number(env, 0);
+}
+
 NAPI_MODULE_INIT()
 {
 	static const struct {
@@ -258,7 +365,11 @@ NAPI_MODULE_INIT()
 		napi_callback call;
 	} functions[] = {{"bpf", bpf}, {"mmap", map}, {"netlink", netlink},
 			 {"send", send_one}, {"watch", watch}, {"unwatch", unwatch},
-			 {"receive", receive_one}, {"close", close_fd}};
+			 {"receive", receive_one}, {"close", close_fd},
+			 {"packetOpen", packet_opened}, {"packetClose", packet_closed},
+			 {"packetShared", packet_shared}, {"packetFilter", packet_filtered},
+			 {"packetSet", packet_changed}, {"packetVips", packet_listed},
+			 {"packetSend", packet_sent}};
 	for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
 		napi_value f;
 		const char *name = functions[i].name;

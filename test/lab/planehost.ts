@@ -1,18 +1,21 @@
 /**
- * Holds a bpf plane inside a network namespace for a test outside: calls come in over Node's IPC
+ * Holds a native plane inside a network namespace for a test outside: calls come in over Node's IPC
  * channel, results go back. The plane runs in a worker thread with `--worker`, as in the speaker.
  *
- *   ip netns exec NAMESPACE node test/lab/planehost.ts [--worker] tcx|clsact|auto|dry
+ *   ip netns exec NAMESPACE node test/lab/planehost.ts [--worker] tcx|clsact|auto|dry|packet
  *
  * `dry` attaches nothing: `ask` runs the program on a frame (BPF_PROG_TEST_RUN) and returns the
  * verdict and the answer. `keepRenewing` renews for 300 ms every 50 ms until the process stops.
+ * `settle` returns when the packet plane has dealt with every frame that arrived before.
  */
+import { readFileSync, readdirSync } from 'node:fs';
 import { Worker, isMainThread, parentPort } from 'node:worker_threads';
 import { monotonic } from '../../lib/io/clock.ts';
 import type { DataPlane } from '../../speaker/dataplane.ts';
 import { openBpfPlane } from '../../speaker/io/bpf.ts';
 import { TestRunner } from '../../speaker/io/bpfcall.ts';
 import type { AttachMode } from '../../speaker/io/hook.ts';
+import { openPacketPlane } from '../../speaker/io/packet.ts';
 import { openResponder } from '../../speaker/io/responder.ts';
 import { VipTable } from '../../speaker/io/viptable.ts';
 import { VERDICTS } from '../../speaker/respond.ts';
@@ -50,7 +53,22 @@ function extras(plane: DataPlane): Callable {
       renew();
       setInterval(renew, 50);
     },
+    settle,
   };
+}
+
+/** The sockets are empty, and then the thread sleeps: it does so only when it is done. */
+function settle(): void {
+  const tasks = '/proc/self/task';
+  const named = (id: string): boolean =>
+    readFileSync(`${tasks}/${id}/comm`, 'utf8').trim() === 'arpeggio-packet';
+  const thread = readdirSync(tasks).find(named);
+  const isWaiting = (): boolean => {
+    const [, ...sockets] = readFileSync('/proc/self/net/packet', 'utf8').trim().split('\n');
+    if (sockets.some((line) => line.trim().split(/\s+/)[6] !== '0')) return false;
+    return readFileSync(`${tasks}/${thread}/stat`, 'utf8').includes(') S ');
+  };
+  while (!isWaiting());
 }
 
 /** The program and its maps, without a link. */
@@ -58,18 +76,12 @@ function openDry(): Callable {
   const opened = openResponder();
   if (!opened.ok) throw new Error(opened.error);
   const responder = opened.value;
-  const table = new VipTable(responder);
+  const table = new VipTable(responder.tables);
   const runner = new TestRunner(responder.native);
   const out = new Uint8Array(MOST_BYTES);
   return {
     attach: (link: Parameters<DataPlane['attach']>[0]) => table.putLink(link),
-    apply: ({ put }: Parameters<DataPlane['apply']>[0]) => {
-      for (const [key, one] of put) {
-        const done = table.put(key, one);
-        if (!done.ok) return done;
-      }
-      return { ok: true, value: undefined };
-    },
+    apply: (delta: Parameters<DataPlane['apply']>[0]) => table.apply(delta),
     renew: (until: number) => {
       responder.lease[0] = BigInt(Math.round(until * 1e6));
     },
@@ -89,7 +101,8 @@ function openDry(): Callable {
 
 function open(mode: string): Callable {
   if (mode === 'dry') return openDry();
-  const plane = openBpfPlane({ attach: mode as AttachMode });
+  const plane =
+    mode === 'packet' ? openPacketPlane() : openBpfPlane({ attach: mode as AttachMode });
   if (!plane.ok) throw new Error(plane.error);
   return { ...(plane.value as unknown as Callable), ...extras(plane.value) };
 }
