@@ -231,7 +231,9 @@ function eventsOf(
   else if (condition.status === 'False' && isNews && condition.reason !== RELEASING) {
     add('Warning', 'AllocationFailed', `Failed to allocate IP for "${key}": ${condition.message}`);
   }
-  for (const name of deprecated) {
+  // Who announces changes, too, and is no occasion to say it again.
+  const isOccasion = isNews || won.length > 0 || lost.length > 0;
+  for (const name of isOccasion ? deprecated : []) {
     add('Warning', 'deprecatedAnnotation', `Service uses deprecated annotation ${name}`);
   }
   return events;

@@ -193,6 +193,9 @@ describe('plan', () => {
     );
     const same = { service: after(service(), ONE), decision: ONE, deprecated };
     expect(made(same)).toBe(undefined);
+    const [status, nodes] = ['False', [] as string[]] as const;
+    const announcement = { status, reason: 'NoServingEndpoint', message: 'none', nodes };
+    expect(made({ ...same, announcement })?.events).toEqual([]);
   });
 
   test('another type: our traces go; without traces nothing is touched', () => {
