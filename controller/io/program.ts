@@ -30,6 +30,7 @@ import { driveController, say } from './actor.ts';
 import { HeartbeatKey, createHeartbeatKey } from './heartbeatkey.ts';
 import { Leading } from './leading.ts';
 import { controllerMetrics } from './metrics.ts';
+import { onlyWebhooks } from './onlywebhooks.ts';
 import { takeReports } from './reports.ts';
 import { serveWebhooks } from './webhooks.ts';
 import { Telling } from './telling.ts';
@@ -51,6 +52,7 @@ export async function runController(flags: Flags): Promise<Result<void, string>>
   });
   if (!opened.ok) return opened;
   const source = opened.value;
+  if (flags['webhook-mode'] === 'onlywebhook') return onlyWebhooks(source, flags, log);
   const key = new HeartbeatKey(flags['secret-file'], source.namespace !== undefined);
   const usable = key.check();
   if (!usable.ok) return usable;

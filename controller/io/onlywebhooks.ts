@@ -1,0 +1,34 @@
+/**
+ * `--webhook-mode=onlywebhook`: the webhooks of an installation whose addresses another controller
+ * gives. Probes and metrics are as always; nothing is decided and no Service is written.
+ */
+import { openServers } from '../../config/io/servers.ts';
+import type { Source } from '../../kube/io/source.ts';
+import type { Log } from '../../lib/io/log.ts';
+import { newRegistry } from '../../lib/io/metrics.ts';
+import { err } from '../../lib/result.ts';
+import type { Result } from '../../lib/result.ts';
+import { serveWebhooks } from './webhooks.ts';
+import type { WebhooksOptions } from './webhooks.ts';
+
+export async function onlyWebhooks(
+  { direct, namespace, name }: Source,
+  flags: WebhooksOptions['flags'],
+  log: Log,
+): Promise<Result<void, string>> {
+  if (direct === undefined || namespace === undefined) {
+    return err('--webhook-mode=onlywebhook needs an API server');
+  }
+  const served = await openServers({
+    flags,
+    probedFrom: 'anywhere',
+    registry: newRegistry(),
+    health: { notReady: () => undefined },
+    routes: {},
+    direct,
+  });
+  if (!served.ok) return served;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => process.exit(0));
+  log('info', 'Started', `judging changes at ${name}, giving no addresses`);
+  return serveWebhooks({ direct, namespace, log, flags });
+}
