@@ -5,8 +5,8 @@
  * First round: one frame per address, the ARP request form (the RFC 5227 announcement, which
  * Linux always obeys) or the unsolicited Neighbor Advertisement with Override. Later rounds add
  * the ARP reply form for old gear, with target MAC = own MAC, or Linux would treat it as an
- * ordinary reply, and in IPv6 what RFC 9131 has for routers that know nothing yet. Announcing and answering are independent: a lost announcement costs nothing
- * but the client's patience.
+ * ordinary reply, and in IPv6 what RFC 9131 has for routers that know nothing yet. Announcing and
+ * answering are independent: a lost announcement costs nothing but the client's patience.
  */
 import type { Random } from '../lib/random.ts';
 import { earlier } from '../lib/time.ts';

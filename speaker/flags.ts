@@ -66,7 +66,7 @@ export const SPEAKER_FLAGS = {
     kind: 'text',
     default: '',
     hint: 'FILE',
-    help: "interfaces to leave alone, in MetalLB's excludel2.yaml (default /etc/metallb/, if there)",
+    help: 'interfaces to leave alone, as excludel2.yaml lists them (default in /etc/metallb, if there)',
   },
   'gratuitous-arp-interval': {
     kind: 'number',
