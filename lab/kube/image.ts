@@ -39,6 +39,8 @@ export interface ImageOptions {
   /** The folder that becomes `/`; everything in it belongs to root. */
   readonly root: string;
   readonly config: ImageConfig;
+  /** The same folder under further names, run in another way; it is stored once. */
+  readonly also?: readonly { readonly name: string; readonly config: ImageConfig }[];
 }
 
 /** An image as an archive on disk, and the name that a pod calls it by. */
@@ -50,7 +52,7 @@ export interface Image {
 const TAR_MS = 120_000;
 
 /** Returns the archive's path. */
-export function makeImage({ archive, name, root, config }: ImageOptions): string {
+export function makeImage({ archive, name, root, config, also = [] }: ImageOptions): string {
   mkdirSync(dirname(archive), { recursive: true });
   const folder = mkdtempSync(`${archive}.`);
   try {
@@ -59,14 +61,18 @@ export function makeImage({ archive, name, root, config }: ImageOptions): string
     const layer = join(folder, 'layer.tar');
     tar(['-C', root, '-cf', layer, '.']);
     const content = digest(readFileSync(layer));
-    const described = describe(config, content);
     const layerName = `${content}.tar`;
-    const configName = `${digest(described)}.json`;
     renameSync(layer, join(folder, layerName));
-    writeFileSync(join(folder, configName), described);
-    const manifest = [{ Config: configName, RepoTags: [name], Layers: [layerName] }];
+    const configs = new Set<string>();
+    const manifest = [{ name, config }, ...also].map((image) => {
+      const described = describe(image.config, content);
+      const file = `${digest(described)}.json`;
+      writeFileSync(join(folder, file), described);
+      configs.add(file);
+      return { Config: file, RepoTags: [image.name], Layers: [layerName] };
+    });
     writeFileSync(join(folder, 'manifest.json'), JSON.stringify(manifest));
-    tar(['-C', folder, '-cf', `${archive}.new`, 'manifest.json', configName, layerName]);
+    tar(['-C', folder, '-cf', `${archive}.new`, 'manifest.json', ...configs, layerName]);
     renameSync(`${archive}.new`, archive);
     return archive;
   } finally {
