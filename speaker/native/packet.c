@@ -177,15 +177,15 @@ static int open_socket(int protocol)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room))
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) ||
-	    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one) ||
-	    setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &one, sizeof one) ||
-	    bind(fd, (struct sockaddr *)&at, sizeof at)) {
-		int failed = -errno;
-		close(fd);
-		return failed;
-	}
-	return fd;
+	int failed = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) ||
+		     setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one) ||
+		     setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &one, sizeof one) ||
+		     bind(fd, (struct sockaddr *)&at, sizeof at);
+	if (!failed)
+		return fd;
+	failed = -errno;
+	close(fd);
+	return failed;
 }
 
 static void release(struct packet *p)

@@ -4,8 +4,8 @@
  * off, so that nothing but the plane and the kernel's ARP speaks.
  *
  * "No answer" needs no waiting: each question is followed by an ICMP echo, which the node's kernel
- * answers; what has not come before that answer never comes. A plane that answers outside the kernel
- * is asked in between whether it is done.
+ * answers; what has not come before that answer never comes. A plane that answers outside the
+ * kernel is asked in between whether it is done.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -193,6 +193,12 @@ export function asksForVip(frame: Uint8Array, vips: readonly Ip[] = [VIP4, VIP6]
   return whole && vips.some((vip) => sameIp(vip, ipFromBytes(target)));
 }
 
+/** Root with these capabilities and no other: it may read the sources, and little more. */
+export function onlyWith(...capabilities: readonly string[]): string[] {
+  const list = ['-all', ...capabilities.map((name) => `+${name}`)].join(',');
+  return ['setpriv', '--inh-caps', list, '--bounding-set', list, '--'];
+}
+
 /** A planehost inside the node's namespace. */
 export class PlaneProcess {
   readonly child: ChildProcess;
@@ -203,8 +209,8 @@ export class PlaneProcess {
 
   constructor(node: Namespace, ...args: readonly string[]) {
     const script = join(import.meta.dirname, 'planehost.ts');
-    const pinned = args.includes('packet') ? ON_ONE_PROCESSOR : [];
-    const [command, ...rest] = node.wrap([...pinned, process.execPath, script, ...args]);
+    const terms = args.includes('packet') ? [...ON_ONE_PROCESSOR, ...onlyWith('net_raw')] : [];
+    const [command, ...rest] = node.wrap([...terms, process.execPath, script, ...args]);
     this.child = spawn(command ?? '', rest, {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       serialization: 'advanced',

@@ -21,6 +21,8 @@ describe('explainPlane', () => {
     ['update', 'E2BIG', 'more than 16384 addresses'],
     ['send', 'ENETDOWN', 'the network interface is down'],
     ['netlink', 'EPERM', 'CAP_NET_ADMIN'],
+    ['packet', 'EPERM', 'CAP_NET_RAW, or root'],
+    ['filter', 'ENOMEM', 'net.core.optmem_max'],
   ];
 
   test.each(cases)('%s with %s says: %s', (step, code, advice) => {

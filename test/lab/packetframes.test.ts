@@ -1,0 +1,72 @@
+/**
+ * The packet plane and its specification in respond.ts agree on any frame from the wire, through
+ * the filter that the kernel runs: same verdict, same bytes; and what asks for no announced
+ * address leaves no trace.
+ */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { respond } from '../../speaker/respond.ts';
+import type { PlaneState } from '../../speaker/respond.ts';
+import { ip } from '../contract/questions.ts';
+import { Cable, PlaneProcess, asksForVip } from './cable.ts';
+import { ADDRESSES, RESTRICTED, announced, deliver, delivered } from './frames.ts';
+
+const FOREVER = 1e12;
+const OURS = [...ADDRESSES, ...RESTRICTED].map(ip);
+
+describe('the packet plane and respond.ts', () => {
+  let cable: Cable;
+  let host: PlaneProcess;
+
+  beforeAll(() => {
+    cable = new Cable('packet');
+    host = new PlaneProcess(cable.node, 'packet');
+    cable.settle = () => host.call('settle');
+  });
+  afterAll(async () => {
+    host.signal('SIGKILL');
+    await host.exited;
+    cable.close();
+  });
+
+  test.each([
+    ['while the lease runs', FOREVER],
+    ['after the lease', 1],
+  ])(
+    'agree on every frame %s',
+    async (_, until) => {
+      const [near, far] = cable.links;
+      const announcements = announced(far);
+      await host.plane.attach(near);
+      await host.plane.apply({ put: announcements, remove: [] });
+      await host.plane.renew(until);
+      const state: PlaneState = { until, announcements, links: new Map([[near.index, near.mac]]) };
+      const met = new Map<string, number>();
+      let counters = await host.plane.counters();
+
+      await fc.assert(
+        fc.asyncProperty(delivered, fc.boolean(), async ({ frame, to }, onFar) => {
+          const link = onFar ? far : near;
+          const sent = deliver(frame, to, link);
+          const expected = respond(state, link, sent, cable.now());
+          const counts = asksForVip(sent, OURS) && expected.verdict !== 'other';
+          if (counts) met.set(expected.verdict, (met.get(expected.verdict) ?? 0) + 1);
+
+          const replies = await cable.ask(link.index, sent);
+          const before = counters;
+          counters = await host.plane.counters();
+          const grown = [...counters].filter(([key, n]) => n !== before.get(key));
+          const names = grown.map(([key]) => key);
+          expect(replies).toEqual(expected.reply === undefined ? [] : [expected.reply]);
+          const target = expected.target === undefined ? [] : [`answered ${expected.target}`];
+          expect(names).toEqual(counts ? [expected.verdict, ...target] : []);
+        }),
+        { numRuns: 1500 },
+      );
+      const ended = until === FOREVER ? 'answered' : 'lapsed';
+      const every = ['otherhost', 'oversized', 'malformed', 'gratuitous', 'unattached'];
+      expect([...met.keys()].toSorted()).toEqual([...every, 'restricted', ended].toSorted());
+    },
+    120_000,
+  );
+});
