@@ -18,6 +18,11 @@ export interface Result {
 export type Bench = (wishes: Wishes, say: (text: string) => void) => Promise<Result>;
 
 export const BENCHES: Readonly<Record<string, Bench>> = {
+  async allocate({ rounds }, say) {
+    const { allocations, allocationsTable } = await import('./allocate.ts');
+    const measured = allocations(rounds, say);
+    return { json: measured, table: allocationsTable(measured) };
+  },
   async answer({ rounds }, say) {
     const [{ answer }, { asJson, asTable }] = await Promise.all([
       import('./answer.ts'),

@@ -2,6 +2,7 @@
  * Measurements, run by `npm run -s bench -- NAME`. Results go to standard output, progress to
  * standard error; everything happens in namespaces that are removed at the end.
  *
+ *   allocate [--rounds N]            decisions on 10,000 Services, and on one that has changed
  *   answer [--rounds N]              ARP and NDP answers beside the kernel's own; root
  *   failover [--kind K] [--runs N]   outages at a client by kind of fault; root
  *   memory                           both programs with 10,000 Services and EndpointSlices; root

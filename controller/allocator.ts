@@ -15,13 +15,13 @@
 import type { Claim } from '../config/claim.ts';
 import { assert } from '../lib/assert.ts';
 import { formatIp } from '../net/ip.ts';
-import type { Family, Ip } from '../net/ip.ts';
+import type { Ip } from '../net/ip.ts';
 import type { Allocated, Allocation, Decision, Entrant, Settings, Taken } from './allocate.ts';
 import { denialOf, deny } from './denial.ts';
-import { bySeniority, byUrgency, has, newEntry, sameDecision, sameList } from './entry.ts';
+import { Entry, NOTHING, bySeniority, byUrgency, has, sameDecision, sameList } from './entry.ts';
 import { sameWish, sharesAlike, united, without } from './entry.ts';
-import type { Entry } from './entry.ts';
 import { give } from './give.ts';
+import { Holders } from './holders.ts';
 import { keepable, suffices } from './keep.ts';
 import { Ledger } from './ledger.ts';
 import { Order } from './order.ts';
@@ -43,11 +43,7 @@ export class Allocator {
   readonly #decisions = new Map<string, Decision>();
   readonly #remnants = new Map<string, readonly Ip[]>();
   readonly #taken = new Map<string, { readonly ip: Ip; readonly taken: Taken }>();
-  /** Whose `claim.held` has it. */
-  readonly #holders: Readonly<Record<Family, Map<bigint, Set<Entry>>>> = {
-    4: new Map(),
-    6: new Map(),
-  };
+  readonly #holders = new Holders();
   /** Taken out of the ledger, to be decided on anew. */
   readonly #dirty = new Set<Entry>();
   /** Without an address, or with fewer than they want. */
@@ -76,26 +72,27 @@ export class Allocator {
   put({ key, entrant, shown }: Holding): void {
     const known = this.#entries.get(key);
     if (known === undefined && entrant === undefined && shown.length === 0) return;
-    const entry = known ?? newEntry(key);
-    this.#entries.set(key, entry);
-    const { claim: before, decision } = entry;
-    const promised = decision?.kind === 'allocated' ? decision.addresses : [];
-    const claim = entrant && holding(entrant.claim, promised);
+    const entry = known ?? new Entry(key);
+    if (known === undefined) this.#entries.set(key, entry);
+    const claim = entrant?.claim;
     const keepOnly = entrant?.keepOnly ?? false;
-    const occupied = united(shown, claim?.held ?? []);
-    if (claim !== undefined && keepOnly === entry.keepOnly && this.#isQuiet(entry, claim)) {
+    const held = claim === undefined ? NOTHING : holding(claim, entry.decision);
+    const occupied = united(shown, held);
+    if (claim !== undefined && this.#isQuiet(entry, claim, held, keepOnly)) {
+      const { used, left } = entry;
       entry.claim = claim;
       entry.changed = false;
       entry.occupied = occupied;
-      const { used, left } = entry;
       this.#setLeft(entry);
-      this.#touched.compare({ ...entry, was: { claim, used, left } });
+      this.#touched.compare(entry, { claim, held, used, left });
       return;
     }
     this.#withdraw(entry);
+    const before = entry.claim;
     const isOther = before !== undefined && claim !== undefined && !sharesAlike(before, claim);
-    entry.changed = entrant?.changed ?? (entry.changed || (isOther && before.held.length > 0));
-    this.#hold(entry, claim);
+    entry.changed = entrant?.changed ?? (entry.changed || (isOther && entry.held.length > 0));
+    entry.claim = claim;
+    this.#hold(entry, held);
     entry.keepOnly = keepOnly;
     entry.occupied = occupied;
     if (claim !== undefined) return;
@@ -146,8 +143,8 @@ export class Allocator {
     }
     this.#restless.clear();
     this.#hasGivenUp = false;
-    const decided = new Set(this.#dirty);
     const lacking = this.#keep();
+    const decided = this.#dirty;
     for (const entry of this.#waiting) {
       if (decided.has(entry) || !this.#touched.concerns(entry)) continue;
       lacking.push(entry);
@@ -173,9 +170,16 @@ export class Allocator {
   snapshot(): Allocation {
     const entrants: Entrant[] = [];
     const occupied = new Map<string, readonly Ip[]>();
-    for (const { key, claim, keepOnly, changed, occupied: all } of this.#entries.values()) {
+    for (const {
+      key,
+      current: claim,
+      held,
+      keepOnly,
+      changed,
+      ...entry
+    } of this.#entries.values()) {
       if (claim !== undefined) entrants.push({ claim, keepOnly, changed });
-      const others = without(all, claim?.held ?? []);
+      const others = without(entry.occupied, held);
       if (others.length > 0) occupied.set(key, others);
     }
     const taken = new Map([...this.#taken].map(([text, each]) => [text, each.taken]));
@@ -183,48 +187,35 @@ export class Allocator {
   }
 
   /** Whether a change leaves everything in the ledger as it is. */
-  #isQuiet(entry: Entry, claim: Claim): boolean {
+  #isQuiet(entry: Entry, claim: Claim, held: readonly Ip[], keepOnly: boolean): boolean {
     const { claim: before, used } = entry;
     if (this.#isStale || before === undefined || this.#dirty.has(entry)) return false;
-    if (this.#restless.has(entry)) return false;
-    if (!sameWish(before, claim) || !sameList(before.held, claim.held)) return false;
-    if (used.length !== claim.held.length || !used.every((ip) => has(claim.held, ip))) return false;
-    return before.since === claim.since || claim.held.every((ip) => this.#of(ip).size === 1);
+    if (this.#restless.has(entry) || keepOnly !== entry.keepOnly) return false;
+    if (!sameWish(before, claim) || !sameList(entry.held, held)) return false;
+    if (used.length !== held.length || !used.every((ip) => has(held, ip))) return false;
+    return before.since === claim.since || held.every((ip) => this.#holders.of(ip).length === 1);
   }
 
-  #of({ family, value }: Ip): ReadonlySet<Entry> {
-    return this.#holders[family].get(value) ?? NOBODY;
-  }
-
-  /** From now on `claim` is what the entry holds by. */
-  #hold(entry: Entry, claim: Claim | undefined): void {
-    for (const { family, value } of entry.claim?.held ?? []) {
-      const holders = this.#holders[family].get(value);
-      holders?.delete(entry);
-      if (holders?.size === 0) this.#holders[family].delete(value);
-    }
-    entry.claim = claim;
-    for (const { family, value } of claim?.held ?? []) {
-      const holders = this.#holders[family].get(value);
-      if (holders === undefined) this.#holders[family].set(value, new Set([entry]));
-      else holders.add(entry);
-    }
+  #hold(entry: Entry, held: readonly Ip[]): void {
+    for (const ip of entry.held) this.#holders.remove(ip, entry);
+    entry.held = held;
+    for (const ip of held) this.#holders.add(ip, entry);
   }
 
   #withdraw(entry: Entry): void {
     if (this.#dirty.has(entry)) return;
     this.#dirty.add(entry);
-    const { key, claim, used, left } = entry;
-    entry.was = { claim, used, left };
+    const { key, claim, held, used, left } = entry;
+    entry.was = { claim, held, used, left };
     for (const ip of used) if (claim !== undefined) this.#ledger.drop(ip, claim);
     for (const ip of left) this.#ledger.left(ip, key);
-    entry.used = [];
-    entry.left = [];
+    entry.used = NOTHING;
+    entry.left = NOTHING;
   }
 
   /** Something else than a Service has changed about an address. */
   #stir(ip: Ip): void {
-    for (const entry of this.#of(ip)) this.#withdraw(entry);
+    for (const entry of this.#holders.of(ip)) this.#withdraw(entry);
     this.#touched.add(ip, 'changed');
   }
 
@@ -232,15 +223,15 @@ export class Allocator {
     const { pools, quotas = new Map() } = this.#settings;
     this.#ledger = new Ledger(pools.values(), quotas);
     this.#order = new Order(this.#ledger.stocks);
-    this.#touched = new Touched(this.#ledger);
+    this.#touched = new Touched(this.#ledger, true);
     for (const { ip, taken } of this.#taken.values()) this.#ledger.claimed(ip, taken);
     for (const [key, addresses] of this.#remnants) {
       for (const ip of addresses) this.#ledger.reserve(ip, key);
     }
     this.#dirty.clear();
     for (const entry of this.#entries.values()) {
-      entry.used = [];
-      entry.left = [];
+      entry.used = NOTHING;
+      entry.left = NOTHING;
       entry.was = undefined;
       this.#dirty.add(entry);
     }
@@ -251,10 +242,9 @@ export class Allocator {
   #spread(): void {
     const work = [...this.#dirty];
     for (const entry of work) {
-      const held = united(entry.was?.claim?.held ?? [], entry.claim?.held ?? []);
-      for (const ip of held) {
-        const others = [...this.#of(ip)].filter((each) => !this.#dirty.has(each));
-        const isBarred = has(entry.claim?.held ?? [], ip) && this.#isBarred(ip, entry);
+      for (const ip of united(entry.was?.held ?? NOTHING, entry.held)) {
+        const others = [...this.#holders.of(ip)].filter((each) => !this.#dirty.has(each));
+        const isBarred = has(entry.held, ip) && this.#isBarred(ip, entry);
         // Those who all have it now keep it, in whatever order they are asked.
         if (!isBarred && others.every(({ used }) => has(used, ip))) continue;
         for (const other of others) this.#withdraw(other);
@@ -263,7 +253,7 @@ export class Allocator {
     }
   }
 
-  #isBarred(ip: Ip, { claim }: Entry): boolean {
+  #isBarred(ip: Ip, { current: claim }: Entry): boolean {
     return claim !== undefined && this.#ledger.isBarred(ip, claim);
   }
 
@@ -271,21 +261,21 @@ export class Allocator {
   #keep(): Entry[] {
     const lacking: Entry[] = [];
     for (const entry of [...this.#dirty].toSorted(bySeniority)) {
-      const { claim, keepOnly } = entry;
-      if (claim !== undefined && claim.barred === undefined && !this.#isUntouched(claim)) {
-        entry.kept = keepable(claim, claim.held, this.#ledger);
+      const { current: claim, held, keepOnly, was } = entry;
+      if (claim !== undefined && claim.barred === undefined && !this.#isUntouched(held)) {
+        entry.kept = keepable(claim, held, this.#ledger);
         for (const ip of entry.kept) this.#ledger.take(ip, claim);
         entry.used = entry.kept;
         if (!keepOnly && !suffices(claim, entry.kept)) lacking.push(entry);
-      } else entry.kept = [];
+      } else entry.kept = NOTHING;
       this.#setLeft(entry);
-      this.#touched.compare(entry);
+      if (was !== undefined) this.#touched.compare(entry, was);
       entry.was = undefined;
     }
     return lacking;
   }
 
-  #isUntouched({ held }: Claim): boolean {
+  #isUntouched(held: readonly Ip[]): boolean {
     if (this.#settings.incomplete !== true) return false;
     return held.some((ip) => this.#ledger.stockOf(ip) === undefined);
   }
@@ -298,17 +288,15 @@ export class Allocator {
   }
 
   #give(entry: Entry): void {
-    const { claim, used, left } = entry;
+    const { current: claim, held, used, left } = entry;
     assert(claim !== undefined, 'who lacks something has a claim');
-    entry.was = { claim, used, left };
     entry.used = give(claim, used, this.#ledger, this.#order);
     this.#setLeft(entry);
     for (const ip of without(used, entry.used)) {
       this.#hasGivenUp = true;
-      for (const other of this.#of(ip)) if (other !== entry) this.#restless.add(other);
+      for (const other of this.#holders.of(ip)) if (other !== entry) this.#restless.add(other);
     }
-    this.#touched.compare(entry);
-    entry.was = undefined;
+    this.#touched.compare(entry, { claim, held, used, left });
   }
 
   /** Whether something else is decided than before. */
@@ -321,9 +309,9 @@ export class Allocator {
     if (decision.kind === 'denied' && kept.length > 0) this.#restless.add(entry);
     if (decision.kind === 'allocated') {
       const { addresses } = decision;
-      if (entry.changed) entry.changed = without(claim.held, addresses).length > 0;
+      if (entry.changed) entry.changed = without(entry.held, addresses).length > 0;
       entry.occupied = united(entry.occupied, addresses);
-      if (!sameList(claim.held, addresses)) this.#hold(entry, { ...claim, held: addresses });
+      if (!sameList(entry.held, addresses)) this.#hold(entry, addresses);
     }
     entry.decision = decision;
     if (sameDecision(this.#decisions.get(key), decision)) return false;
@@ -331,8 +319,8 @@ export class Allocator {
     return true;
   }
 
-  #decisionOn({ keepOnly, used, left }: Entry, claim: Claim): Decision {
-    if (claim.barred === undefined && this.#isUntouched(claim)) return { kind: 'untouched' };
+  #decisionOn({ keepOnly, held, used, left }: Entry, claim: Claim): Decision {
+    if (claim.barred === undefined && this.#isUntouched(held)) return { kind: 'untouched' };
     if (used.length > 0) return this.#allocated(used);
     if (keepOnly && claim.barred === undefined) {
       return deny('InvalidRequest', 'it holds no address');
@@ -343,14 +331,16 @@ export class Allocator {
   #allocated(addresses: readonly Ip[]): Allocated {
     const [first] = addresses;
     const stock = first === undefined ? undefined : this.#ledger.stockOf(first);
-    const sorted = addresses.toSorted((a, b) => a.family - b.family);
+    const sorted = addresses.length === 1 ? addresses : addresses.toSorted(byFamily);
     return { kind: 'allocated', addresses: sorted, pool: stock?.pool.name ?? '' };
   }
 }
 
-const NOBODY: ReadonlySet<Entry> = new Set();
+function byFamily(a: Ip, b: Ip): number {
+  return a.family - b.family;
+}
 
-/** With what it was promised, where it shows nothing. */
-function holding(claim: Claim, promised: readonly Ip[]): Claim {
-  return claim.held.length > 0 || promised.length === 0 ? claim : { ...claim, held: promised };
+/** What it shows, or where that is nothing what it was promised. */
+function holding(claim: Claim, decision: Decision | undefined): readonly Ip[] {
+  return claim.held.length > 0 || decision?.kind !== 'allocated' ? claim.held : decision.addresses;
 }

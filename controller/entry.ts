@@ -7,41 +7,52 @@ import { sameIp } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
 import type { Decision } from './allocate.ts';
 
-export interface Entry {
+export class Entry {
   readonly key: string;
+  /** undefined: it only shows addresses. */
+  claim: Claim | undefined = undefined;
   /**
-   * undefined: it only shows addresses. `held` is what was decided last where that was something,
-   * so a promise counts as kept before the source shows it.
+   * Besides what its claim says: what was decided last where that was something, so a promise
+   * counts as kept before the source shows it.
    */
-  claim: Claim | undefined;
+  held: readonly Ip[] = NOTHING;
   /** The request cannot be understood: keep what is held, ask for nothing. */
-  keepOnly: boolean;
+  keepOnly = false;
   /** Its own change of what it shares may have made a conflict. */
-  changed: boolean;
+  changed = false;
   /** All that it may show. */
-  occupied: readonly Ip[];
+  occupied: readonly Ip[] = NOTHING;
   /** What it kept of what it held, before anything was given. */
-  kept: readonly Ip[];
+  kept: readonly Ip[] = NOTHING;
   /** In the ledger: what it uses. */
-  used: readonly Ip[];
+  used: readonly Ip[] = NOTHING;
   /** In the ledger: what it shows and does not use. */
-  left: readonly Ip[];
-  decision: Decision | undefined;
-  /** As it was in the ledger when it was taken out of it; undefined: it is as decided. */
-  was: Footprint | undefined;
+  left: readonly Ip[] = NOTHING;
+  decision: Decision | undefined = undefined;
+  /** As it was before it was taken out of the ledger; undefined: it is as decided. */
+  was: Footprint | undefined = undefined;
+
+  constructor(key: string) {
+    this.key = key;
+  }
+
+  /** Its claim, holding what it holds by now. */
+  get current(): Claim | undefined {
+    const { claim, held } = this;
+    if (claim === undefined || claim.held === held) return claim;
+    this.claim = { ...claim, held };
+    return this.claim;
+  }
 }
 
 export interface Footprint {
   readonly claim: Claim | undefined;
+  readonly held: readonly Ip[];
   readonly used: readonly Ip[];
   readonly left: readonly Ip[];
 }
 
-export function newEntry(key: string): Entry {
-  const nothing = { occupied: [], kept: [], used: [], left: [] };
-  const flags = { keepOnly: false, changed: false };
-  return { key, claim: undefined, ...flags, ...nothing, decision: undefined, was: undefined };
-}
+export const NOTHING: readonly Ip[] = [];
 
 /** Who keeps an address that two hold: who did not make the conflict, got it first, by name. */
 export function bySeniority(a: Entry, b: Entry): number {
@@ -53,10 +64,13 @@ export function bySeniority(a: Entry, b: Entry): number {
 
 /** Who asks for certain addresses comes before who takes any; else by name. */
 export function byUrgency(a: Entry, b: Entry): number {
-  const asks = (entry: Entry): number => Number((entry.claim?.requested.length ?? 0) > 0);
-  const requests = asks(b) - asks(a);
+  const requests = Number(asks(b)) - Number(asks(a));
   if (requests !== 0) return requests;
   return a.key < b.key ? -1 : 1;
+}
+
+function asks({ claim }: Entry): boolean {
+  return claim !== undefined && claim.requested.length > 0;
 }
 
 /** Whether two claims of one Service ask for the same; what it holds and since when aside. */
@@ -112,11 +126,13 @@ export function has(list: readonly Ip[], ip: Ip): boolean {
 
 /** Both lists, nothing twice; the same array where the second adds nothing. */
 export function united(a: readonly Ip[], b: readonly Ip[]): readonly Ip[] {
-  if (a.length === 0) return b;
+  if (a.length === 0 || a === b) return b;
   const more = b.filter((ip) => !has(a, ip));
   return more.length === 0 ? a : [...a, ...more];
 }
 
 export function without(a: readonly Ip[], b: readonly Ip[]): readonly Ip[] {
-  return a.length === 0 ? a : a.filter((ip) => !has(b, ip));
+  if (a.length === 0 || a === b) return NOTHING;
+  const rest = a.filter((ip) => !has(b, ip));
+  return rest.length === 0 ? NOTHING : rest;
 }

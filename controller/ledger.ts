@@ -28,6 +28,7 @@ export class Ledger {
   readonly #bySharingKey = new Map<string, Set<Group>>();
   /** By namespace with a quota: its addresses, and how many of its Services use each. */
   readonly #spent = new Map<string, Map<Slot, number>>();
+  readonly #isUsed = (ip: Ip): boolean => this.#slots[ip.family].has(ip.value);
   /** What claim objects keep for a Service, by its key. */
   readonly #kept = new Map<string, Ip[]>();
 
@@ -199,7 +200,8 @@ export class Ledger {
   /** The lowest address, in declared order of the ranges, that is free or can be shared. */
   lowest(stock: Stock, family: Family, claim: Claim): Ip | undefined {
     const mayMore = this.allowance(claim.namespace) > 0;
-    const free = mayMore ? stock.lowest(family, (ip) => this.#known(ip) !== undefined) : undefined;
+    const free = mayMore ? stock.lowest(family, this.#isUsed) : undefined;
+    if (claim.sharing === undefined) return free?.ip;
     const shared = this.#lowestShared(stock, family, claim, mayMore);
     if (free === undefined || shared === undefined) return (free ?? shared)?.ip;
     if (free.rank !== shared.rank) return (free.rank < shared.rank ? free : shared).ip;

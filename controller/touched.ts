@@ -8,7 +8,7 @@
 import type { Claim } from '../config/claim.ts';
 import type { Family, Ip } from '../net/ip.ts';
 import { has, sharesAlike } from './entry.ts';
-import type { Entry } from './entry.ts';
+import type { Entry, Footprint } from './entry.ts';
 import type { Ledger } from './ledger.ts';
 import { isEligible } from './order.ts';
 import type { Stock } from './stock.ts';
@@ -17,15 +17,19 @@ type How = 'filled' | 'changed';
 
 export class Touched {
   readonly #ledger: Ledger;
+  /** Everybody is decided on anyway. */
+  readonly #isAll: boolean;
   readonly #addresses: Readonly<Record<Family, Set<bigint>>> = { 4: new Set(), 6: new Set() };
   readonly #stocks = new Map<Stock, Partial<Record<Family, How>>>();
   readonly #namespaces = new Set<string>();
 
-  constructor(ledger: Ledger) {
+  constructor(ledger: Ledger, isAll = false) {
     this.#ledger = ledger;
+    this.#isAll = isAll;
   }
 
   add(ip: Ip, how: How): void {
+    if (this.#isAll) return;
     const { family, value } = ip;
     this.#addresses[family].add(value);
     const stock = this.#ledger.stockOf(ip);
@@ -40,8 +44,8 @@ export class Touched {
   }
 
   /** What is different about a Service since it was as `was`. */
-  compare({ claim, used, left, was }: Entry): void {
-    const before = was ?? { claim, used: [], left: [] };
+  compare({ claim, used, left }: Entry, before: Footprint): void {
+    if (this.#isAll) return;
     const isAlike =
       before.claim === claim ||
       (before.claim !== undefined && claim !== undefined && sharesAlike(before.claim, claim));
@@ -61,7 +65,7 @@ export class Touched {
 
   /** Whether one who waits may get something now, or may have to be told something else. */
   concerns({ claim, decision, used }: Entry): boolean {
-    if (claim === undefined) return false;
+    if (claim === undefined || this.#isAll) return this.#isAll;
     const { quotas } = this.#ledger;
     if (quotas.has(claim.namespace) && this.#namespaces.has(claim.namespace)) return true;
     if (claim.requested.length > 0) return claim.requested.some((ip) => this.#has(ip));
