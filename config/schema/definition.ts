@@ -80,6 +80,8 @@ export function jsonSchema(shape: z.ZodType, rules: Rules): JsonSchema {
       if (node.maximum === Number.MAX_SAFE_INTEGER) delete node.maximum;
       if (node.type === 'integer')
         node.format = (node.maximum ?? 2 ** 32) < 2 ** 31 ? 'int32' : 'int64';
+      // The API server drops them, so that every `kubectl apply` would change something.
+      if (Object.keys(node.properties ?? { some: 1 }).length === 0) delete node.properties;
       replaceGuard(node, rules);
     },
   });
