@@ -89,6 +89,8 @@ export class Findings implements Machine<FindingsInput, FindingsOutput> {
         this.#watch(input.resource.kind, input.event);
         break;
       case 'held':
+        // It comes with every decision on Services, too.
+        if (input.held === this.#held && input.telling === this.#telling) return;
         this.#held = input.held;
         if (this.#telling && !input.telling) this.#forget();
         this.#telling = input.telling;

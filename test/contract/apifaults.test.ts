@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Api } from '../../kube/io/api.ts';
 import { EVENT } from '../../kube/io/events.ts';
 import { IP_ADDRESS_POOL, NODE, SERVICE } from '../../kube/kube.ts';
+import type { Need, Resource, WatchEvent } from '../../kube/kube.ts';
 import { keyOf } from '../../kube/objects.ts';
 import type { KubeObject, Service } from '../../kube/objects.ts';
 import { diff } from '../../lib/diff.ts';
@@ -159,6 +160,20 @@ describe('a watch', () => {
     },
     PATIENCE,
   );
+
+  test('that is refused holds up readiness only if it is needed', async () => {
+    /** What is said at the moment when it is told. */
+    const refused = (resource: Resource, need: Need): Promise<string | undefined> =>
+      new Promise((done) => {
+        server.fail({ status: 403 }, isList(resource));
+        const told = ({ type }: WatchEvent): void => {
+          if (type === 'problem') done(kube.notReady());
+        };
+        kube.watch(resource, told, new AbortController().signal, need);
+      });
+    expect(await refused(IP_ADDRESS_POOL, 'welcome')).toBe(undefined);
+    expect(await refused(NODE, 'needed')).toMatch(/403/);
+  });
 
   test('is told late by a watch cache that is behind, and never goes back', async () => {
     const watched = await watching();

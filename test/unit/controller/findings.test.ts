@@ -130,6 +130,12 @@ describe('an object at fault', () => {
   });
 });
 
+test('decisions on Services alone set nothing going', () => {
+  running();
+  world.machine.handle({ kind: 'held', held: world.held, telling: true }, world.now);
+  expect(world.machine.deadline()).toBe(undefined);
+});
+
 describe('BGP', () => {
   const PEER = { myASN: 64_512, peerASN: 64_513, peerAddress: '192.0.2.200' };
 
