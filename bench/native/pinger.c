@@ -6,6 +6,7 @@
  *                                         is the receive time stamp of the client's kernel
  *   pinger IFACE arp|ndp flood MS         closed window of 256 questions
  *   pinger IFACE arp|ndp load RATE MS     processor time of this process at a fixed rate
+ *   pinger IFACE arp|ndp foreign RATE MS  the same for the next address, which nobody has
  *
  * Prints one JSON object. Times are in microseconds. Processor time is CLOCK_PROCESS_CPUTIME_ID:
  * on a veth pair the node's softirq runs in the context of the sender, so it is included (unless
@@ -308,6 +309,13 @@ static void load(int rate, int ms)
 	       (unsigned long long)sent, (unsigned long long)got, us[windows / 2] * windows);
 }
 
+static void foreign(int rate, int ms)
+{
+	question[length == ARP_BYTES ? 41 : 77]++;
+	set_sender(0);
+	load(rate, ms);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 5)
@@ -322,6 +330,8 @@ int main(int argc, char **argv)
 		return 2;
 	else if (!strcmp(mode, "paced"))
 		paced(atoi(argv[4]), atoi(argv[5]));
+	else if (!strcmp(mode, "foreign"))
+		foreign(atoi(argv[4]), atoi(argv[5]));
 	else
 		load(atoi(argv[4]), atoi(argv[5]));
 	return 0;

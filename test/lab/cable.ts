@@ -63,20 +63,22 @@ export class Cable {
       this.node.ip(`link add eth${n} type veth ${peer}`, `link set eth${n} up`);
       this.client.ip(`link set eth${n} up`);
     }
-    for (const n of [0, 1]) {
-      const neighbour = `${formatIp(hostOf(n, 2))} lladdr ${CLIENT_MAC} dev eth${n}`;
-      this.node.ip(
-        `addr add ${formatIp(hostOf(n, 1))}/25 dev eth${n}`,
-        `neigh replace ${neighbour} nud permanent`,
-      );
-    }
+    for (const n of [0, 1]) this.node.ip(`addr add ${formatIp(hostOf(n, 1))}/25 dev eth${n}`);
     this.links = [this.#link('eth0'), this.#link('eth1')];
+    for (const { index } of this.links) this.introduce(index);
     this.#wire = this.#startWire();
     this.#ready = new Promise((done) => (this.#wake = done));
   }
 
   now(): number {
     return monotonic();
+  }
+
+  /** Tells the node's kernel the client's MAC, which it forgets when the link goes down. */
+  introduce(link: LinkIndex): void {
+    const n = this.#numberOf(link);
+    const neighbour = `${formatIp(hostOf(n, 2))} lladdr ${CLIENT_MAC} dev eth${n}`;
+    this.node.ip(`neigh replace ${neighbour} nud permanent`);
   }
 
   /** Takes away what makes the node's end answer, as another agent on the node might. */

@@ -25,16 +25,14 @@ import {
 /** How many bytes of the frame it gives. */
 function run(program: Uint8Array, frame: Uint8Array): number {
   const code = new DataView(program.buffer);
-  const bytes = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
   const scratch: number[] = [];
   let accumulator = 0;
   for (let at = 0; ; at += 8) {
     const k = code.getUint32(at + 4, true);
-    const load = { 0x30: 1, 0x28: 2, 0x20: 4 }[code.getUint16(at, true)];
-    if (load !== undefined) {
-      if (k + load > frame.length) return 0;
-      const read = { 1: bytes.getUint8, 2: bytes.getUint16, 4: bytes.getUint32 }[load];
-      accumulator = read?.call(bytes, k) ?? 0;
+    const size = { 0x30: 1, 0x28: 2, 0x20: 4 }[code.getUint16(at, true)];
+    if (size !== undefined) {
+      if (k + size > frame.length) return 0;
+      accumulator = [...frame.subarray(k, k + size)].reduce((sum, byte) => sum * 256 + byte, 0);
       continue;
     }
     switch (code.getUint16(at, true)) {
