@@ -18,13 +18,15 @@ const duration = (...rules: readonly Rule[]) =>
   text.meta(guard({ maxLength: 32, pattern: DURATION }, ...rules));
 
 const address = text.meta(guard({ maxLength: 45 }));
-/** Of a line of a router's configuration. */
-const word = text.meta(
-  guard(
-    { maxLength: 253 },
-    rule(String.raw`!self.matches('[\n\r]')`, 'contains invalid characters'),
-  ),
-);
+/** Of a line of a router's configuration, which must stay one line. */
+const word = text
+  .refine((value) => !/[\n\r]/.test(value), 'it contains invalid characters: line breaks')
+  .meta(
+    guard(
+      { maxLength: 253 },
+      rule(String.raw`!self.matches('[\n\r]')`, 'contains invalid characters: line breaks'),
+    ),
+  );
 
 const older = {
   myASN: asn.min(0).describe('AS number of this end.'),
