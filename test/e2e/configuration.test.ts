@@ -302,6 +302,30 @@ describe('a refused configuration', () => {
     ]);
   });
 
+  test('a restart tells nothing again, and what was mended meanwhile it takes', async () => {
+    await desk.pool('a', ['192.0.2.0/29']);
+    await desk.pool('overlapping', ['192.0.2.4/32']);
+    await result('Invalid');
+    const told = await cluster.until('an event', async () => {
+      const events = await eventsOf(POOL, 'overlapping');
+      return events.length > 0 && events;
+    });
+    const before = await state();
+    await cluster.forget('controller').stop();
+    await cluster.startController();
+    await cluster.until('it to have looked', async () => {
+      const log = cluster.program('controller').log();
+      return log.includes('overlaps with already defined CIDR');
+    });
+    await desk.pool('other', ['198.51.100.0/29']);
+    await desk.repool('other', { addresses: ['192.0.2.5/32'] });
+    await cluster.until('the next event', async () => (await eventsOf(POOL, 'other'))[0]);
+    expect(await eventsOf(POOL, 'overlapping')).toEqual(told);
+    expect((await state())['result']).toBe(before['result']);
+    await Promise.all(['overlapping', 'other'].map((name) => desk.removePool(name)));
+    await result('Valid');
+  });
+
   test('an advertisement: speakers refuse it, the controller tells its owner, once', async () => {
     await desk.pool('a', ['192.0.2.0/29']);
     const spec = { ipAddressPools: ['a', 'a'] };
