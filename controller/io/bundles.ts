@@ -51,7 +51,8 @@ interface Target {
   readonly resource: Resource;
   readonly name: string;
   clients: readonly ClientConfig[];
-  truce: Millis;
+  /** How often it was put in a row, each time soon after the last. */
+  battles: number;
   nextAt: Instant;
 }
 
@@ -61,12 +62,13 @@ export class Bundles {
   readonly #direct: Direct;
   readonly #namespace: string;
   readonly #targets: readonly Target[];
+  #last = '';
 
   constructor(direct: Direct, namespace: string) {
     this.#direct = direct;
     this.#namespace = namespace;
     const target = (resource: Resource, name: string): Target => {
-      return { resource, name, clients: [], truce: 0, nextAt: 0 };
+      return { resource, name, clients: [], battles: 0, nextAt: 0 };
     };
     this.#targets = [
       target(CONFIGURATION, WEBHOOKS),
@@ -101,16 +103,18 @@ export class Bundles {
    */
   async put(bundle: string): Promise<Result<Instant | undefined, KubeFailure>> {
     let again: Instant | undefined;
+    const isNew = bundle !== this.#last;
+    this.#last = bundle;
     for (const target of this.#targets) {
       if (target.clients.every(({ caBundle }) => caBundle === bundle)) continue;
       const now = monotonic();
-      if (now < target.nextAt) {
+      if (now < target.nextAt && !isNew) {
         again = Math.min(again ?? Infinity, target.nextAt);
         continue;
       }
-      const isPeace = now >= target.nextAt + TRUCE_MOST;
-      target.truce = isPeace ? TRUCE_FIRST : Math.min(TRUCE_MOST, target.truce * 2);
-      target.nextAt = now + target.truce;
+      const isPeace = isNew || now >= target.nextAt + TRUCE_MOST;
+      target.battles = isPeace ? 0 : target.battles + 1;
+      target.nextAt = now + truceAfter(target.battles);
       const written = await this.#write(target, bundle);
       if (!written.ok) return written;
       target.clients = target.clients.map((client) => trusting(client, bundle));
@@ -151,6 +155,11 @@ export class Bundles {
   #isOurs({ service, url }: ClientConfig): boolean {
     return url !== undefined || service?.namespace === this.#namespace;
   }
+}
+
+/** Manifests that are applied once more are no fight. */
+function truceAfter(battles: number): Millis {
+  return battles === 0 ? 0 : Math.min(TRUCE_MOST, TRUCE_FIRST * 2 ** (battles - 1));
 }
 
 function trusting(client: ClientConfig, caBundle: string): ClientConfig {

@@ -30,5 +30,5 @@ export async function onlyWebhooks(
   if (!served.ok) return served;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => process.exit(0));
   log('info', 'Started', `judging changes at ${name}, giving no addresses`);
-  return serveWebhooks({ direct, namespace, log, flags });
+  return serveWebhooks({ direct, namespace, log, flags, signal: new AbortController().signal });
 }

@@ -90,7 +90,7 @@ export async function runController(flags: Flags): Promise<Result<void, string>>
   );
   if (direct === undefined || namespace === undefined) return ok(undefined);
   const cluster = { direct, namespace, log };
-  const webhooks = serveWebhooks({ ...cluster, flags });
+  const webhooks = serveWebhooks({ ...cluster, flags, signal: new AbortController().signal });
   if (!webhooks.ok) return webhooks;
   const { 'ml-secret-name': name, deployment } = flags;
   key.made(await createHeartbeatKey({ ...cluster, name, deployment }));

@@ -27,6 +27,8 @@ export interface WebhookOptions {
   readonly namespace: string;
   readonly certificates: HeldCertificate;
   readonly port: number;
+  /** Ends all of it. */
+  readonly signal: AbortSignal;
 }
 
 interface Reply {
@@ -44,18 +46,21 @@ export class Webhook {
 
   /** With the certificate that is held now, and those that come. */
   async open(): Promise<Result<Server, string>> {
-    const { direct, namespace, certificates, port } = this.#options;
-    const watching = new AbortController();
+    const { direct, namespace, certificates, port, signal } = this.#options;
     for (const resource of COMPARED) {
       const place = groupOf(resource) === '' ? undefined : namespace;
       const sink = (event: Parameters<Present['show']>[1]): void =>
         this.#present.show(resource, event);
-      direct.watchKind(resource, place, sink, watching.signal);
+      direct.watchKind(resource, place, sink, signal);
     }
     const server = createServer(certificates.options(), (request, response) => {
       void this.#answer(request).then((reply) => send(response, reply));
     });
     certificates.follow((options) => server.setSecureContext(options));
+    signal.addEventListener('abort', () => {
+      server.close();
+      server.closeAllConnections();
+    });
     return listen(server, { host: undefined, port, flag: '--webhook-port' });
   }
 

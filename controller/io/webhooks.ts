@@ -38,6 +38,8 @@ export interface WebhooksOptions {
   readonly namespace: string;
   readonly log: Log;
   readonly flags: FlagValues<typeof CONTROLLER_FLAGS>;
+  /** Ends all of it. */
+  readonly signal: AbortSignal;
 }
 
 interface Secret extends KubeObject {
@@ -45,7 +47,7 @@ interface Secret extends KubeObject {
   readonly data?: SecretData;
 }
 
-/** Goes on for the life of the process. The error is one sentence about the flags. */
+/** Goes on until the signal. The error is one sentence about the flags. */
 export function serveWebhooks(options: WebhooksOptions): Result<void, string> {
   const base = tlsOptions(options.flags);
   if (!base.ok) return base;
@@ -71,6 +73,7 @@ class Webhooks {
     this.#options = options;
     this.#held = held;
     this.#bundles = new Bundles(options.direct, options.namespace);
+    options.signal.addEventListener('abort', () => this.#alarm.set(undefined));
   }
 
   async begin(): Promise<void> {
@@ -88,13 +91,13 @@ class Webhooks {
       }
       await pause(wait, undefined, { ref: false });
     }
-    this.#bundles.follow(() => this.#wake(), new AbortController().signal);
+    this.#bundles.follow(() => this.#wake(), this.#options.signal);
     return undefined;
   }
 
   /** Made by somebody else, who also tells the API server. It may come later than we do. */
   async #followFolder(folder: string): Promise<void> {
-    for (;;) {
+    while (!this.#options.signal.aborted) {
       const pair = readPair(folder);
       if (pair.ok) {
         this.#held.set(pair.value);
@@ -115,6 +118,7 @@ class Webhooks {
     this.#isSettling = true;
     const settled = await this.#putRight();
     this.#isSettling = false;
+    if (this.#options.signal.aborted) return;
     if (settled.ok) {
       this.#wait = 0;
       this.#alarm.set(settled.value ?? monotonic() + LOOK_EVERY);
@@ -162,11 +166,11 @@ class Webhooks {
   #watched(name: string): string {
     if (this.#secret !== undefined) return name;
     this.#secret = name;
-    const { direct, namespace } = this.#options;
+    const { direct, namespace, signal } = this.#options;
     const sink = ({ type }: WatchEvent): void => {
       if (type === 'put' || type === 'delete') this.#wake();
     };
-    direct.watch(SECRET, `${namespace}/${name}`, sink, new AbortController().signal);
+    direct.watch(SECRET, `${namespace}/${name}`, sink, signal);
     return name;
   }
 
@@ -211,10 +215,11 @@ class Webhooks {
   async #open(): Promise<void> {
     if (this.#isOpen) return;
     this.#isOpen = true;
-    const { direct, namespace, flags, log } = this.#options;
+    const { direct, namespace, flags, log, signal } = this.#options;
     const port = flags['webhook-port'];
     const certificates = this.#held;
-    const opened = await new Webhook({ direct, namespace, certificates, port }).open();
+    const options = { direct, namespace, certificates, port, signal };
+    const opened = await new Webhook(options).open();
     if (opened.ok) log('info', 'WebhooksServed', `webhooks are served on port ${port}`, { port });
     else log('error', 'NoWebhooks', opened.error);
   }
