@@ -117,10 +117,11 @@ function endpointOf({ addresses, nodeName, conditions }: Endpoint): Endpoint {
 }
 
 function nodeOf({ metadata, spec, status }: Node): Raw<Node> {
-  const { unschedulable } = spec ?? {};
+  const { unschedulable, podCIDR, podCIDRs } = spec ?? {};
+  const kept = present<NonNullable<Node['spec']>>({ unschedulable, podCIDR, podCIDRs });
   return {
     metadata: metaOf(metadata, metadata.labels, undefined),
-    ...(unschedulable === undefined ? {} : { spec: { unschedulable } }),
+    ...(Object.keys(kept).length === 0 ? {} : { spec: kept }),
     status: present<NonNullable<Node['status']>>({
       addresses: status?.addresses?.map(({ type, address }) => ({ type, address })),
       conditions: status?.conditions?.map(({ type, status: is }) => ({ type, status: is })),
