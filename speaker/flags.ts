@@ -46,6 +46,12 @@ export const SPEAKER_FLAGS = {
     choices: ['none', 'nftables'],
     help: 'who forwards to the endpoints: a kube-proxy (none), or one nftables table',
   },
+  'data-plane': {
+    kind: 'choice',
+    default: 'auto',
+    choices: ['auto', 'bpf', 'packet'],
+    help: 'who answers: the kernel (bpf), or packet sockets; auto tries bpf first',
+  },
   attach: {
     kind: 'choice',
     default: 'auto',

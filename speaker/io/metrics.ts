@@ -12,6 +12,7 @@ const PHASES: readonly Phase[] = ['listening', 'claiming', 'serving', 'stopped']
 export interface SpeakerMetrics {
   readonly registry: Registry;
   follow(state: ReflexState): void;
+  answersThrough(plane: string): void;
 }
 
 /** `count` asks the reflex thread for its counters. */
@@ -45,6 +46,12 @@ export function speakerMetrics(
       for (const phase of PHASES) this.set({ phase }, state?.phase === phase ? 1 : 0);
     },
   });
+  const plane = new Gauge({
+    name: 'arpeggio_data_plane',
+    help: 'What answers ARP and Neighbor Discovery, bpf or packet: 1 for the one in use',
+    labelNames: ['plane'],
+    registers,
+  });
   new Gauge({
     name: 'arpeggio_speaker_peers',
     help: 'Other nodes by how they stand: alive, joining, absent, dead',
@@ -59,7 +66,11 @@ export function speakerMetrics(
     },
   });
   showCounters(registry, count);
-  return { registry, follow: (next) => (state = next) };
+  return {
+    registry,
+    follow: (next) => (state = next),
+    answersThrough: (name) => plane.set({ plane: name }, 1),
+  };
 }
 
 /** Beats that went the way they should; every other outcome is a drop. */

@@ -197,6 +197,7 @@ class Program {
         peerPort: flags['peer-port'],
         profile: flags.profile,
         isolation: flags.isolation,
+        dataPlane: flags['data-plane'],
         attach: flags.attach,
         lease: this.#lease.buffer,
         excluded: flags.excluded,
@@ -210,11 +211,12 @@ class Program {
   #hear(message: FromReflex): void {
     switch (message.kind) {
       case 'started':
-        this.#log('info', 'Started', `answering through the ${message.plane} plane`, {
+        this.#log('info', 'Started', `answering through ${message.plane}: ${message.why}`, {
           node: this.#flags.node,
           plane: message.plane,
         });
         this.#plane = message.plane;
+        this.#metrics.answersThrough(message.plane);
         return this.#started();
       case 'state':
         this.#metrics.follow(message.state);

@@ -11,6 +11,8 @@ import type { Isolation } from '../membership.ts';
 import type { PackedOrders } from '../orderwire.ts';
 import type { ReflexInput, ReflexState } from '../reflexport.ts';
 import type { ProfileName } from '../timing.ts';
+import type { AttachMode } from './hook.ts';
+import type { PlaneChoice } from './openplane.ts';
 
 export interface ReflexSettings {
   readonly node: string;
@@ -19,7 +21,8 @@ export interface ReflexSettings {
   readonly peerPort: number;
   readonly profile: ProfileName;
   readonly isolation: Isolation;
-  readonly attach: 'auto' | 'tcx' | 'clsact';
+  readonly dataPlane: PlaneChoice;
+  readonly attach: AttachMode;
   /** Names of interfaces left out, as sources of regular expressions. */
   readonly excluded: readonly string[];
   /** Between two refreshing announcements; 0: none. */
@@ -34,7 +37,8 @@ export type ToReflex =
   | { readonly kind: 'count' };
 
 export type FromReflex =
-  | { readonly kind: 'started'; readonly plane: string }
+  /** `why` this plane: part of a sentence. */
+  | { readonly kind: 'started'; readonly plane: string; readonly why: string }
   | { readonly kind: 'state'; readonly state: ReflexState }
   | { readonly kind: 'note'; readonly note: Note }
   | { readonly kind: 'counters'; readonly counters: ReadonlyMap<string, bigint> }

@@ -17,10 +17,10 @@ import { unpackOrders } from '../orderwire.ts';
 import { Reflex } from '../reflex.ts';
 import type { ReflexInput, ReflexOutput } from '../reflexport.ts';
 import { PROFILES } from '../timing.ts';
-import { openBpfPlane } from './bpf.ts';
 import { Groups } from './groups.ts';
 import { watchLinks } from './netlink.ts';
 import type { LinkEvent } from './netlink.ts';
+import { openPlane } from './openplane.ts';
 import { Peers } from './peers.ts';
 import type { FromReflex, ReflexSettings, ToReflex } from './reflexthread.ts';
 import { SharedLease } from './sharedlease.ts';
@@ -180,18 +180,19 @@ class ReflexWorker {
 }
 
 async function main(): Promise<void> {
-  const plane = openBpfPlane({ attach: settings.attach });
-  if (!plane.ok) return post({ kind: 'fatal', message: plane.error });
+  const chosen = openPlane(settings.dataPlane, settings.attach);
+  if (!chosen.ok) return post({ kind: 'fatal', message: chosen.error });
+  const { plane, why } = chosen.value;
   let worker: ReflexWorker | undefined;
   const peers = await Peers.open(settings.secret, settings.peerPort, (beat) =>
     worker?.put({ kind: 'beat', beat }),
   );
   if (!peers.ok) return post({ kind: 'fatal', message: peers.error });
-  worker = new ReflexWorker(plane.value, peers.value);
+  worker = new ReflexWorker(plane, peers.value);
   port?.on('message', (message: ToReflex) => worker?.take(message));
   const started = worker.start();
   if (!started.ok) return post({ kind: 'fatal', message: started.error });
-  return post({ kind: 'started', plane: plane.value.name });
+  return post({ kind: 'started', plane: plane.name, why });
 }
 
 await main();

@@ -145,9 +145,17 @@ describe('speaker', () => {
     expect(await complaint(broken)).toMatch(/line 1: .*announcedInterfacesToExclude is not a list/);
   });
 
-  test('without the capabilities for BPF', async () => {
-    const sentence = await complaint(speaker({}), without('bpf', 'net_admin', 'sys_admin'));
-    expect(sentence).toMatch(/CAP_BPF|BPF/);
+  test('without the capabilities for the plane that is asked for', async () => {
+    const bpf = speaker({ 'data-plane': 'bpf' });
+    const sentence = await complaint(bpf, without('bpf', 'net_admin', 'sys_admin'));
+    expect(sentence).toMatch(/cannot create a BPF map \(EPERM\).*CAP_BPF/);
+    const packet = speaker({ 'data-plane': 'packet' });
+    expect(await complaint(packet, without('net_raw'))).toMatch(/packet socket.*CAP_NET_RAW/);
+  });
+
+  test('without the capabilities for any plane', async () => {
+    const none = without('bpf', 'net_admin', 'sys_admin', 'net_raw');
+    expect(await complaint(speaker({}), none)).toMatch(/CAP_BPF.*instead.*CAP_NET_RAW/);
   });
 
   test('without the capability for nftables', async () => {
@@ -166,7 +174,8 @@ describe('speaker', () => {
     ['no bpf(2) in the kernel', 38],
     ['bpf(2) forbidden', 1],
   ])('%s', async (_name, errno) => {
-    expect(await complaint(speaker({}), [nobpf, String(errno)])).toMatch(/bpf|BPF/);
+    const args = speaker({ 'data-plane': 'bpf' });
+    expect(await complaint(args, [nobpf, String(errno)])).toMatch(/bpf|BPF/);
   });
 
   test('a failed start leaves no table behind', async () => {
