@@ -4,6 +4,7 @@
  */
 import { pathText } from '../kube/path.ts';
 import type { Path } from '../kube/path.ts';
+import { brief, quote } from '../lib/quote.ts';
 
 /** Something in one object that is not well-formed. */
 export interface Fault {
@@ -37,7 +38,7 @@ export function unknownFields(raw: unknown, known: unknown, path: Path): readonl
   return Object.keys(raw).flatMap((key) => {
     const here = [...path, Array.isArray(raw) ? Number(key) : key];
     if (Object.hasOwn(known, key)) return unknownFields(at(raw, [key]), at(known, [key]), here);
-    return [{ path: pathText(here), message: `${key} is not a field; check its spelling` }];
+    return [{ path: pathText(here), message: `${brief(key)} is not a field; check its spelling` }];
   });
 }
 
@@ -58,8 +59,8 @@ function sentence(issue: Issue, found: unknown): string {
   switch (issue.code ?? '') {
     case 'invalid_type': {
       const expected = issue.expected ?? '';
-      const quote = expected === 'string' && ['number', 'boolean'].includes(typeof found);
-      const advice = quote ? `; put it in quotes: "${plain(found)}"` : '';
+      const isBare = expected === 'string' && ['number', 'boolean'].includes(typeof found);
+      const advice = isBare ? `; put it in quotes: "${plain(found)}"` : '';
       return `${field} must be ${EXPECTED[expected] ?? expected}, ${but}${advice}`;
     }
     case 'invalid_value':
@@ -93,7 +94,7 @@ function shown(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (value === null) return 'empty';
   if (typeof value === 'object') return 'a map of fields';
-  return typeof value === 'string' ? `the text "${value}"` : plain(value);
+  return typeof value === 'string' ? `the text ${quote(value)}` : plain(value);
 }
 
 function plain(value: unknown): string {
@@ -102,5 +103,5 @@ function plain(value: unknown): string {
 
 function fieldName(path: Path): string {
   const name = path.findLastIndex((step) => typeof step === 'string');
-  return name < 0 ? 'the document' : String(path[name]) + pathText(path.slice(name + 1));
+  return name < 0 ? 'the document' : brief(String(path[name])) + pathText(path.slice(name + 1));
 }

@@ -69,6 +69,9 @@ const SYNONYMS: ReadonlyMap<string, string> = new Map([
   ['metallb.io/v1beta1 BGPPeer', BGP_PEER.apiVersion],
 ]);
 
+/** Of one object: each becomes a line in the log, and one slip may make thousands of them. */
+const MOST_FAULTS = 20;
+
 /** `file` is how the user would call it: it begins every place. */
 export function readManifests(file: string, text: string, validate: Validate): Reading {
   const { documents, faults } = readYaml(text);
@@ -139,7 +142,7 @@ function readItem(
       return;
     }
   }
-  const faults = validate(value);
+  const faults = validate(value).slice(0, MOST_FAULTS);
   for (const fault of faults) report(fault.path, fault.message);
   if (faults.length > 0 || known === undefined) return;
   const [resource, namespace] = known;

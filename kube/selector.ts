@@ -4,6 +4,7 @@
  * MetalLB uses one, which is what `matchesAny` implements.
  */
 import { unreachable } from '../lib/assert.ts';
+import { quote } from '../lib/quote.ts';
 import type { LabelSelector } from './objects.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -40,14 +41,14 @@ export function selectorFaults(selector: LabelSelector): readonly (readonly [str
   const faults: (readonly [string, string])[] = [];
   for (const [key, value] of Object.entries(selector.matchLabels ?? {})) {
     const path = `matchLabels["${key}"]`;
-    if (!isLabelKey(key)) faults.push([path, `"${key}" is not a label key`]);
-    if (!isLabelValue(value)) faults.push([path, `"${value}" cannot be the value of a label`]);
+    if (!isLabelKey(key)) faults.push([path, `${quote(key)} is not a label key`]);
+    if (!isLabelValue(value)) faults.push([path, `${quote(value)} cannot be the value of a label`]);
   }
   const seen = new Set<string>();
   (selector.matchExpressions ?? []).forEach((expression, index) => {
     const { key, operator, values = [] } = expression;
     const path = `matchExpressions[${index}]`;
-    if (!isLabelKey(key)) faults.push([`${path}.key`, `"${key}" is not a label key`]);
+    if (!isLabelKey(key)) faults.push([`${path}.key`, `${quote(key)} is not a label key`]);
     const needsValues = operator === 'In' || operator === 'NotIn';
     if (needsValues && values.length === 0) {
       faults.push([`${path}.values`, `${operator} needs at least one value`]);
@@ -57,7 +58,7 @@ export function selectorFaults(selector: LabelSelector): readonly (readonly [str
     }
     for (const value of values) {
       if (isLabelValue(value)) continue;
-      faults.push([`${path}.values`, `"${value}" cannot be the value of a label`]);
+      faults.push([`${path}.values`, `${quote(value)} cannot be the value of a label`]);
     }
     if (new Set(values).size < values.length) {
       faults.push([`${path}.values`, 'a value is listed twice; remove one']);

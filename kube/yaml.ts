@@ -4,8 +4,17 @@
  * limit, so a small file cannot become a large one. Never throws: what comes out is a tree of
  * bounded depth, which everybody may walk with recursion.
  */
-import { LineCounter, isCollection, isNode, parseAllDocuments, stringify } from 'yaml';
+import {
+  LineCounter,
+  isCollection,
+  isNode,
+  isPair,
+  isScalar,
+  parseAllDocuments,
+  stringify,
+} from 'yaml';
 import type { Document } from 'yaml';
+import { quote } from '../lib/quote.ts';
 import type { Path } from './path.ts';
 
 export interface YamlDocument {
@@ -46,8 +55,13 @@ export function readYaml(text: string): YamlText {
     if (document.errors.length > 0 || document.contents === null) continue;
     const lineOf = (path: Path): number => lineOfNode(document, path, counter);
     const value = plainValue(document);
-    if (value.ok) documents.push({ value: value.value, lineOf });
-    else faults.push({ line: lineOf([]), message: value.error });
+    if (value.ok) {
+      documents.push({ value: value.value, lineOf });
+      const report = (offset: number, message: string): void => {
+        faults.push({ line: counter.linePos(offset).line, message });
+      };
+      reportTwins(document.contents, report);
+    } else faults.push({ line: lineOf([]), message: value.error });
   }
   return { documents, faults: faults.slice(0, MOST_FAULTS) };
 }
@@ -57,7 +71,13 @@ const TOO_DEEP = `it is nested more than ${MOST_LEVELS} deep`;
 /** undefined: nested so deep that the library gives up. */
 function parse(text: string, counter: LineCounter): readonly Document.Parsed[] | undefined {
   try {
-    const options = { lineCounter: counter, merge: true, logLevel: 'error' } as const;
+    // Keys are compared below: the library compares each with each.
+    const options = {
+      lineCounter: counter,
+      merge: true,
+      logLevel: 'error',
+      uniqueKeys: false,
+    } as const;
     const parsed = parseAllDocuments(text, options);
     return Array.isArray(parsed) ? parsed : [];
   } catch {
@@ -94,6 +114,23 @@ function treeFault(value: unknown, above: readonly unknown[]): string | undefine
     if (fault !== undefined) return fault;
   }
   return undefined;
+}
+
+/** A field that is there twice: which of the two counts is anybody's guess. */
+function reportTwins(node: unknown, report: (offset: number, message: string) => void): void {
+  if (!isCollection(node)) return;
+  const seen = new Set<string>();
+  for (const item of node.items) {
+    const { key, value } = isPair(item) ? item : { key: undefined, value: item };
+    if (isScalar(key)) {
+      const name = keyText(item) ?? '';
+      const message = `${quote(name)} is there twice; remove one`;
+      if (seen.has(name)) report(key.range?.[0] ?? 0, message);
+      seen.add(name);
+    }
+    reportTwins(key, report);
+    reportTwins(value, report);
+  }
 }
 
 function lineOfNode(document: Document.Parsed, path: Path, counter: LineCounter): number {

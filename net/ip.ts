@@ -10,6 +10,7 @@ import { IPv4, IPv6 } from 'ip-num';
 import { assert } from '../lib/assert.ts';
 import { err, ok } from '../lib/result.ts';
 import type { Result } from '../lib/result.ts';
+import { quote } from '../lib/quote.ts';
 
 export type Family = 4 | 6;
 
@@ -36,7 +37,7 @@ export function parseIp(text: string): Result<Ip, string> {
   } catch {
     // ip-num throws Errors and bare strings that name no text; the sentence below does.
   }
-  return err(`${JSON.stringify(text)} is not an IPv4 or IPv6 address`);
+  return err(`${quote(text)} is not an IPv4 or IPv6 address`);
 }
 
 /** Canonical text: dotted decimal, or RFC 5952 (its section 5 for v4-mapped). */

@@ -9,6 +9,7 @@
 import { assert } from '../lib/assert.ts';
 import { err, ok } from '../lib/result.ts';
 import type { Result } from '../lib/result.ts';
+import { quote } from '../lib/quote.ts';
 import { formatIp, parseIp } from './ip.ts';
 import type { Family, Ip } from './ip.ts';
 
@@ -23,7 +24,7 @@ export function parseRange(text: string): Result<Range, string> {
   if (text.includes('-')) return parseEnds(text);
   if (text.includes('/')) return parseCidr(text);
   const alone = parseIp(text);
-  if (!alone.ok) return err(`${JSON.stringify(text)} is neither a range a-b nor a CIDR a/prefix`);
+  if (!alone.ok) return err(`${quote(text)} is neither a range a-b nor a CIDR a/prefix`);
   return err(
     `"${text}" is one address, not a range: write "${text}/${bitsOf(alone.value.family)}"`,
   );
@@ -33,14 +34,14 @@ function parseEnds(text: string): Result<Range, string> {
   const hyphen = text.indexOf('-');
   const first = parseIp(text.slice(0, hyphen).trim());
   const last = parseIp(text.slice(hyphen + 1).trim());
-  if (!first.ok) return err(`range ${JSON.stringify(text)}: its start ${first.error}`);
-  if (!last.ok) return err(`range ${JSON.stringify(text)}: its end ${last.error}`);
+  if (!first.ok) return err(`range ${quote(text)}: its start ${first.error}`);
+  if (!last.ok) return err(`range ${quote(text)}: its end ${last.error}`);
   const { family } = first.value;
   if (family !== last.value.family) {
-    return err(`range "${text}" starts in IPv${family} and ends in IPv${last.value.family}`);
+    return err(`range ${quote(text)} starts in IPv${family} and ends in IPv${last.value.family}`);
   }
   if (first.value.value > last.value.value) {
-    return err(`range "${text}" starts after its end: swap the two addresses`);
+    return err(`range ${quote(text)} starts after its end: swap the two addresses`);
   }
   return ok({ family, first: first.value.value, last: last.value.value });
 }
@@ -48,15 +49,15 @@ function parseEnds(text: string): Result<Range, string> {
 function parseCidr(text: string): Result<Range, string> {
   const slash = text.indexOf('/');
   const address = parseIp(text.slice(0, slash));
-  if (!address.ok) return err(`CIDR ${JSON.stringify(text)}: ${address.error}`);
+  if (!address.ok) return err(`CIDR ${quote(text)}: ${address.error}`);
   const { family, value } = address.value;
   const bits = bitsOf(family);
   const prefix = text.slice(slash + 1);
   if (!/^(?:0|[1-9][0-9]{0,2})$/.test(prefix)) {
-    return err(`CIDR ${JSON.stringify(text)}: its prefix is not a number from 0 to ${bits}`);
+    return err(`CIDR ${quote(text)}: its prefix is not a number from 0 to ${bits}`);
   }
   if (Number(prefix) > bits) {
-    return err(`CIDR "${text}": an IPv${family} prefix has at most ${bits} bits`);
+    return err(`CIDR ${quote(text)}: an IPv${family} prefix has at most ${bits} bits`);
   }
   const host = (1n << BigInt(bits - Number(prefix))) - 1n;
   const first = value - (value & host);

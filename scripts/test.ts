@@ -17,6 +17,7 @@ const STEPS: readonly Step[] = [
   check('bytecode', process.execPath, 'scripts/bytecode.ts', '--check'),
   tests('tidy', false, '-i', suite('tidy')),
   tests('unit', false, '--maxWorkers=1', suite('unit')),
+  tests('fuzz', false, '-i', suite('fuzz')),
   tests('contract', true, '-i', suite('contract')),
   tests('lab', true, '-i', suite('lab'), `--testPathIgnorePatterns=${suite('lab')}demo`),
   tests('demo', true, '-i', `${suite('lab')}demo`),

@@ -7,6 +7,7 @@
  * `kube_service_pool`): Services ask for them by name. The converter makes them lower-case and
  * turns `_` into `-`, and every annotation must follow.
  */
+import { quote } from '../../lib/quote.ts';
 import { BFD_PROFILE, BGP_ADVERTISEMENT, BGP_PEER, COMMUNITY } from '../../kube/kube.ts';
 import { IP_ADDRESS_POOL, L2_ADVERTISEMENT } from '../../kube/kube.ts';
 import type { Resource } from '../../kube/kube.ts';
@@ -41,6 +42,9 @@ export interface Legacy {
   lineOf(field: string): number;
 }
 
+/** Each becomes a line in the log, and one slip may make thousands of them. */
+const MOST_FAULTS = 10;
+
 /** `metadata` of all objects but for their names. */
 export function readLegacy(text: string, metadata: Omit<Meta, 'name'>): Legacy {
   const { documents, faults: slips } = readYaml(text);
@@ -56,7 +60,7 @@ export function readLegacy(text: string, metadata: Omit<Meta, 'name'>): Legacy {
   const lineOf = (field: string): number => document?.lineOf(pathSteps(field)) ?? 1;
   const read = configOf(document);
   const made = read.config === undefined ? [] : madeOf(read.config, metadata);
-  const found = read.faults.length > 0 ? read.faults : faultsOf(made);
+  const found = (read.faults.length > 0 ? read.faults : faultsOf(made)).slice(0, MOST_FAULTS);
   const faults = found.map(({ path, message }) => ({ path, message, line: lineOf(path) }));
   return { made, faults, lineOf };
 }
@@ -83,7 +87,7 @@ function twins(config: LegacyConfig): readonly Fault[] {
       const path = `${list}[${index}].name`;
       if (name === '') faults.push({ path, message: 'name is empty; give it one' });
       else if (seen.has(name)) {
-        faults.push({ path, message: `"${name}" is defined twice; rename or remove one` });
+        faults.push({ path, message: `${quote(name)} is defined twice; rename or remove one` });
       }
       seen.add(name);
     });
@@ -107,7 +111,7 @@ function faultsOf(made: readonly Made[]): readonly Fault[] {
     made.map(({ object }) => object).filter((object) => object.kind === kind);
   const parsed = parse({ pools: of(IP_ADDRESS_POOL), advertisements: of(L2_ADVERTISEMENT) });
   if (parsed.ok) return [];
-  return parsed.error.map(({ resource, key, path, message }) => {
+  return parsed.error.slice(0, MOST_FAULTS).map(({ resource, key, path, message }) => {
     const maker = made.find(
       ({ object: { kind, metadata } }) =>
         kind === resource.kind && key === `${metadata.namespace}/${metadata.name}`,

@@ -1,4 +1,5 @@
 /** The BGP kinds together; undefined if nobody asked for any of them. */
+import { quote } from '../../lib/quote.ts';
 import { BFD_PROFILE, BGP_PEER } from '../../kube/kube.ts';
 import type { KubeObject } from '../../kube/objects.ts';
 import type { BfdProfile, Bgp, BgpAd, BgpPeer } from '../bgp.ts';
@@ -53,15 +54,9 @@ function reportEcho(objects: readonly KubeObject[], parsed: Parsed, problems: Pr
     if (!isSix && announced === undefined) continue;
     const object = objects.find(({ metadata }) => metadata.name === peer.name);
     if (object === undefined) continue;
-    const what = isSix ? 'this peer has' : `pool "${announced?.pool}" has`;
-    reporter(
-      BGP_PEER,
-      object,
-      problems,
-    )(
-      'spec.bfdProfile',
-      `${BFD_PROFILE.kind} "${profile.name}" has echoMode, which is for IPv4 only, but ${what} ` +
-        'an IPv6 address; turn echoMode off',
-    );
+    const report = reporter(BGP_PEER, object, problems);
+    const what = isSix ? 'this peer has' : `pool ${quote(announced?.pool ?? '')} has`;
+    const echo = `${BFD_PROFILE.kind} ${quote(profile.name)} has echoMode, which is for IPv4 only`;
+    report('spec.bfdProfile', `${echo}, but ${what} an IPv6 address; turn echoMode off`);
   }
 }

@@ -3,6 +3,7 @@
  * that nobody gave to this cluster, and two advertisements that differ in preference only are a
  * question that has no answer; both are refused, with MetalLB's phrases where it has some.
  */
+import { brief, quote } from '../../lib/quote.ts';
 import { BGP_ADVERTISEMENT } from '../../kube/kube.ts';
 import type { KubeObject } from '../../kube/objects.ts';
 import { matchesAny, selectorText } from '../../kube/selector.ts';
@@ -83,7 +84,7 @@ function communityOf(
   const value = communities?.get(text);
   if (value !== undefined) return [value];
   if (communities !== undefined) {
-    const shown = JSON.stringify(text);
+    const shown = quote(text);
     report(path, `no Community gives ${shown} a value; create one, or write the value itself`);
   }
   return [];
@@ -101,6 +102,8 @@ function reportAggregation(ad: BgpAd, { entries }: Pools, report: Report): void 
       );
       return;
     }
+    // As nearly everywhere: each address by itself.
+    if (length === most) return;
     for (const { pool, text, range } of entries) {
       if (range.family !== family || !ad.pools.has(pool)) continue;
       const prefix = broadestPrefix(range);
@@ -109,7 +112,7 @@ function reportAggregation(ad: BgpAd, { entries }: Pools, report: Report): void 
       report(
         path,
         `invalid aggregation length ${length}: prefix ${prefix} in this pool ${specific} ` +
-          `for addresses ${text} (pool "${pool}")`,
+          `for addresses ${brief(text)} (pool ${quote(pool)})`,
       );
     }
   };
@@ -120,19 +123,15 @@ function reportAggregation(ad: BgpAd, { entries }: Pools, report: Report): void 
 /** Of the fewest CIDRs that make up the range, the shortest prefix. */
 function broadestPrefix({ family, first, last }: Range): number {
   const bits = family === 4 ? 32 : 128;
-  let broadest = bits;
-  let host = 0;
-  for (let at = first; at <= last; at += 1n << BigInt(host)) {
-    host = 0;
-    while (host < bits && isBlock(at, last, host + 1)) host += 1;
-    broadest = Math.min(broadest, bits - host);
-  }
-  return broadest;
+  // A range of that size has a block of a half or a quarter of it, wherever it begins.
+  let host = (last - first + 1n).toString(2).length - 1;
+  while (!hasBlock(first, last, 1n << BigInt(host))) host -= 1;
+  return bits - host;
 }
 
-function isBlock(first: bigint, last: bigint, host: number): boolean {
-  const size = 1n << BigInt(host);
-  return first % size === 0n && first + size - 1n <= last;
+function hasBlock(first: bigint, last: bigint, size: bigint): boolean {
+  const aligned = ((first + size - 1n) / size) * size;
+  return aligned + size - 1n <= last;
 }
 
 /** Those with service selectors are told apart Service by Service, when they are announced. */
@@ -154,8 +153,8 @@ function reportContest(
       rivals.add(rival);
       report(
         'spec.localPref',
-        `BGPAdvertisement "${rival.name}" says another localPref for pool "${pool}", the same ` +
-          'peers and the same nodes; make them equal, or take the pool out of one of them',
+        `BGPAdvertisement ${quote(rival.name)} says another localPref for pool ${quote(pool)}, ` +
+          'the same peers and the same nodes; make them equal, or take the pool out of one of them',
       );
     }
   }

@@ -7,6 +7,7 @@ import { COMMUNITY } from '../../kube/kube.ts';
 import type { KubeObject } from '../../kube/objects.ts';
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
+import { quote } from '../../lib/quote.ts';
 import type { CommunityValue } from '../bgp.ts';
 import type { Problem } from '../problem.ts';
 import type { Community } from '../schema.ts';
@@ -26,7 +27,7 @@ export function parseCommunities(
       if (name === '') report(`${path}.name`, 'the community has no name; give it one');
       else if (seen.has(name)) {
         const advice = 'rename or remove one';
-        report(`${path}.name`, `duplicate definition of community "${name}"; ${advice}`);
+        report(`${path}.name`, `duplicate definition of community ${quote(name)}; ${advice}`);
       }
       seen.add(name);
       const parsed = parseCommunity(value);
@@ -46,7 +47,7 @@ const LARGE = 'large';
 
 export function parseCommunity(text: string): Result<CommunityValue, string> {
   const sections = text.split(':');
-  const shown = JSON.stringify(text);
+  const shown = quote(text);
   if (sections.length === 2) {
     const parts = numbers(sections, 0xffff);
     if (!parts.ok) return err(`${parts.error} of community ${shown}; each is 0 to 65535`);
@@ -68,7 +69,7 @@ export function parseCommunity(text: string): Result<CommunityValue, string> {
 function numbers(sections: readonly string[], most: number): Result<readonly number[], string> {
   for (const section of sections) {
     if (/^\d{1,10}$/.test(section) && Number(section) <= most) continue;
-    return err(`invalid community value: invalid section ${JSON.stringify(section)}`);
+    return err(`invalid community value: invalid section ${quote(section)}`);
   }
   return ok(sections.map(Number));
 }

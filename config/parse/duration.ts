@@ -5,6 +5,7 @@
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import type { Millis } from '../../lib/time.ts';
+import { quote } from '../../lib/quote.ts';
 
 const UNITS: ReadonlyMap<string, number> = new Map([
   ['ns', 1e-6],
@@ -24,8 +25,7 @@ export function parseDuration(text: string): Result<Millis, string> {
   if (text === '0') return ok(0);
   const whole = /^(?:\d+(?:\.\d*)?(?:ns|us|µs|μs|ms|s|m|h))+$/;
   if (text.length > MOST_LETTERS || !whole.test(text)) {
-    const shown = JSON.stringify(text.slice(0, MOST_LETTERS));
-    return err(`${shown} is not a duration; write a number and a unit, such as 90s or 1m30s`);
+    return err(`${quote(text)} is not a duration; write a number and a unit, such as 90s or 1m30s`);
   }
   let sum = 0;
   for (const [, number, unit] of text.matchAll(/(\d+(?:\.\d*)?)([a-zµμ]+)/g)) {

@@ -1,4 +1,5 @@
 /** Addresses that are in two places: each may be given out by one pool only, and once there. */
+import { quote } from '../../lib/quote.ts';
 import { compareIp } from '../../net/ip.ts';
 import { overlaps } from '../../net/range.ts';
 import type { Range } from '../../net/range.ts';
@@ -25,11 +26,12 @@ export function reportOverlaps(entries: readonly Entry[]): void {
     if (furthest !== undefined && overlaps(furthest.range, entry.range)) {
       const entryIsLater = (position.get(furthest) ?? 0) < (position.get(entry) ?? 0);
       const [earlier, later] = entryIsLater ? [furthest, entry] : [entry, furthest];
-      const owner = earlier.pool === later.pool ? 'the same pool' : `pool "${earlier.pool}"`;
+      const owner = earlier.pool === later.pool ? 'the same pool' : `pool ${quote(earlier.pool)}`;
+      const [what, already] = [quote(later.text), quote(earlier.text)];
       later.report(
         later.path,
-        `"${later.text}" in pool "${later.pool}" overlaps with already defined CIDR or range ` +
-          `"${earlier.text}" in ${owner}; take the common addresses out of one of them`,
+        `${what} in pool ${quote(later.pool)} overlaps with already defined CIDR or range ` +
+          `${already} in ${owner}; take the common addresses out of one of them`,
       );
     }
     if (furthest?.range.family !== entry.range.family || furthest.range.last < entry.range.last) {

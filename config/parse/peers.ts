@@ -8,6 +8,7 @@ import { BGP_PEER } from '../../kube/kube.ts';
 import type { KubeObject } from '../../kube/objects.ts';
 import { matchesAny } from '../../kube/selector.ts';
 import type { Millis } from '../../lib/time.ts';
+import { quote } from '../../lib/quote.ts';
 import { formatIp, parseIp } from '../../net/ip.ts';
 import type { Ip } from '../../net/ip.ts';
 import type { BgpPeer } from '../bgp.ts';
@@ -35,25 +36,28 @@ export function parsePeers(
 ): readonly BgpPeer[] {
   const objects = wellFormed(present, BGP_PEER, problems) as readonly BGPPeer[];
   reportTwins(objects, BGP_PEER, problems);
-  const peers: BgpPeer[] = [];
-  for (const object of objects) {
+  const bySession = new Map<string, BgpPeer[]>();
+  return objects.map((object) => {
     const report = reporter(BGP_PEER, object, problems);
     const peer = peerOf(object, report);
     const { bfdProfile } = peer;
     if (bfdProfile !== undefined && profiles?.has(bfdProfile) === false) {
       report(
         'spec.bfdProfile',
-        `there is no BFDProfile "${bfdProfile}"; create it, or take it out`,
+        `there is no BFDProfile ${quote(bfdProfile)}; create it, or take it out`,
       );
     }
-    const twin = peers.find((other) => isSameSession(peer, other, nodes));
+    if (peer.peerAddress === undefined && peer.interface === undefined) return peer;
+    const session = sessionOf(peer);
+    const others = bySession.get(session) ?? [];
+    const twin = others.find((other) => shareNodes(peer, other, nodes));
     if (twin !== undefined) {
       const path = peer.interface === undefined ? 'spec.peerAddress' : 'spec.interface';
-      report(path, `a session to ${endpointOf(peer)} already exists: BGPPeer "${twin.name}"`);
+      report(path, `a session to ${endpointOf(peer)} already exists: BGPPeer ${quote(twin.name)}`);
     }
-    peers.push(peer);
-  }
-  return peers;
+    bySession.set(session, [...others, peer]);
+    return peer;
+  });
 }
 
 function peerOf(object: BGPPeer, report: Report): BgpPeer {
@@ -148,12 +152,7 @@ function timersOf(spec: PeerSpec, report: Report): Timers {
   return { holdTime, keepaliveTime, connectTime };
 }
 
-/** Of those that one node has, only one can be up. */
-function isSameSession(a: BgpPeer, b: BgpPeer, nodes: readonly KubeObject[] | undefined): boolean {
-  const isKnown = a.peerAddress !== undefined || a.interface !== undefined;
-  return isKnown && sessionOf(a) === sessionOf(b) && shareNodes(a, b, nodes);
-}
-
+/** Of the peers of a node that have it in common only one can be up. */
 function sessionOf({ peerPort, vrf, sourceAddress, ...peer }: BgpPeer): string {
   return JSON.stringify([endpointOf(peer), peerPort, vrf, textOf(sourceAddress)]);
 }

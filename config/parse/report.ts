@@ -1,4 +1,5 @@
 /** Reading objects of one kind, with a way to say what is wrong with each. */
+import { quote } from '../../lib/quote.ts';
 import type { Resource } from '../../kube/kube.ts';
 import { keyOf } from '../../kube/objects.ts';
 import type { KubeObject } from '../../kube/objects.ts';
@@ -43,7 +44,7 @@ export function reportTwins(
   for (const object of objects) {
     const { name } = object.metadata;
     if (seen.has(name)) {
-      const message = `${resource.kind} "${name}" is defined twice; rename or remove one`;
+      const message = `${resource.kind} ${quote(name)} is defined twice; rename or remove one`;
       reporter(resource, object, problems)('metadata.name', message);
     }
     seen.add(name);

@@ -1,4 +1,5 @@
 /** Lists of selectors and names, which most kinds have: what is wrong in them, whom they mean. */
+import { quote } from '../../lib/quote.ts';
 import { matches, selectorFaults, selectorText } from '../../kube/selector.ts';
 import type { KubeObject, LabelSelector } from '../../kube/objects.ts';
 import type { Report } from './report.ts';
@@ -32,7 +33,7 @@ export function namesOf(
 ): readonly string[] {
   const seen = new Set<string>();
   (names ?? []).forEach((name, index) => {
-    if (seen.has(name)) report(`${path}[${index}]`, `"${name}" is listed twice`);
+    if (seen.has(name)) report(`${path}[${index}]`, `${quote(name)} is listed twice`);
     seen.add(name);
   });
   return names ?? [];
