@@ -1,7 +1,7 @@
 /**
- * What an API server asks a webhook, and the answers: whether a change may be made (AdmissionReview)
- * and an object in another version of its kind (ConversionReview). The paths are MetalLB's, from
- * 0.13 on. What is allowed is `admit`'s matter.
+ * What an API server asks a webhook, and the answers: whether a change may be made
+ * (AdmissionReview), and an object in another version of its kind (ConversionReview). The paths are
+ * MetalLB's, from 0.13 on. What is allowed is `admit`'s matter.
  */
 import { admit } from '../config/admit.ts';
 import type { Change } from '../config/admit.ts';

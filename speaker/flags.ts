@@ -72,7 +72,7 @@ export const SPEAKER_FLAGS = {
     kind: 'text',
     default: '',
     hint: 'FILE',
-    help: 'interfaces to leave alone, as excludel2.yaml lists them (default in /etc/metallb, if there)',
+    help: 'interfaces to leave alone, as excludel2.yaml lists them (default: of /etc/metallb)',
   },
   'gratuitous-arp-interval': {
     kind: 'number',

@@ -217,7 +217,7 @@ describe('with the manifests of MetalLB', () => {
   });
 });
 
-test('where webhook configurations may not be read nothing is served, and nothing asked', async () => {
+test('where configurations may not be read nothing is served, and nothing asked', async () => {
   api.fail({ status: 403 });
   begin();
   await soon('it is noted', () => log.length > 0);

@@ -46,11 +46,13 @@ interface Definition {
   readonly conversion: { readonly webhook: Configuration['webhooks'][number] };
 }
 
-describe.each([
+const GENERATIONS = [
   ['0.10, by ConfigMap', 'swapmap', CONFIGMAP],
   ['0.13.9 of kubespray', 'swapspray', KUBESPRAY],
   ['0.16.1', 'swapnew', MANIFEST],
-] as const)('under the manifests of %s', (_, purpose, generation) => {
+] as const;
+
+describe.each(GENERATIONS)('under the manifests of %s', (_, purpose, generation) => {
   let swap: Swap;
   let controller: Program;
   const { webhooks } = generation;
@@ -116,7 +118,7 @@ describe.each([
       return ca !== undefined && (await bundles()).every((bundle) => bundle === ca);
     };
 
-    test('the certificate is in its Secret and its authority where the API server looks', async () => {
+    test('the certificate is in its Secret, its authority with the API server', async () => {
       await swap.until('bundles', areRight);
       const secret = await swap.get(`/api/v1/namespaces/${SYSTEM}/secrets/${webhooks.secret}`);
       const { data } = secret as unknown as { data: Record<string, string> };

@@ -15,7 +15,7 @@ import type { Generation } from './generation.ts';
 import { ROOT, SYSTEM } from './installation.ts';
 import type { KubernetesObject } from './installation.ts';
 
-/** What a kubelet does with a service account, in the private mount namespace of `ip netns exec`. */
+/** What a kubelet does with a service account, in the mount namespace of `ip netns exec`. */
 const AS_POD =
   'account="$0" && mount -t tmpfs none /run && mkdir -p /run/secrets/kubernetes.io && ' +
   'cp -r "$account" /run/secrets/kubernetes.io/serviceaccount && exec "$@"';
