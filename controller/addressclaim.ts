@@ -27,6 +27,8 @@ const OURSELVES = 'arpeggio';
 
 /** On a claim: the version of the Service for which its newest holder was confirmed. */
 export const CONFIRMED = 'arpeggio.dev/confirmed';
+/** On a Service: the address and version of a claim, which was seen when this was written. */
+export const FENCE = 'arpeggio.dev/fence';
 /** On a Service: its address stays reserved when it is deleted. */
 export const RESERVE = 'arpeggio.dev/reserve';
 

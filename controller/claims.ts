@@ -25,6 +25,7 @@ import type { Ip } from '../net/ip.ts';
 import type { Taken } from './allocate.ts';
 import {
   CONFIRMED,
+  FENCE,
   claimFor,
   holderOf,
   idOf,
@@ -158,8 +159,11 @@ export class Claims {
           acts.push({ ip: formatIp(ip), service: id, kind: 'replace', claim: reserved });
         }
       } else if (!has(shows)) {
-        if (fencedAt >= place.since) acts.push(this.#without(entry, claim, id));
-        else fence = `${formatIp(ip)}@${claim.metadata.resourceVersion ?? ''}`;
+        const mark = `${formatIp(ip)}@${claim.metadata.resourceVersion ?? ''}`;
+        // Whoever wrote it, it was after that version of the claim was seen.
+        const isFenced = fencedAt >= place.since || metadata.annotations?.[FENCE] === mark;
+        if (isFenced) acts.push(this.#without(entry, claim, id));
+        else fence = mark;
       }
     }
     return fence === undefined ? { acts } : { acts, fence };

@@ -11,6 +11,7 @@ import { keyOf } from '../kube/objects.ts';
 import type { Condition, LoadBalancerIngress, Service, ServiceStatus } from '../kube/objects.ts';
 import type { Problem } from '../config/problem.ts';
 import { formatIp } from '../net/ip.ts';
+import { FENCE } from './addressclaim.ts';
 import type { Decision } from './allocate.ts';
 import type { Announcement } from './announcement.ts';
 import type { Reason } from './reason.ts';
@@ -19,9 +20,6 @@ export const ALLOCATED = 'arpeggio.dev/Allocated';
 export const ANNOUNCED = 'arpeggio.dev/Announced';
 /** Names of the nodes that answer, separated by commas. */
 export const ANNOUNCED_BY = 'arpeggio.dev/announced-by';
-
-/** For which version of a claim its Service was written without the address; see claims.ts. */
-export const FENCE = 'arpeggio.dev/fence';
 
 export interface Plan {
   readonly update: StatusUpdate;

@@ -10,7 +10,8 @@ import type { Service } from '../kube/objects.ts';
 import { sameIp } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
 import type { Entrant } from './allocate.ts';
-import { ANNOUNCED_BY, FENCE } from './plan.ts';
+import { FENCE } from './addressclaim.ts';
+import { ANNOUNCED_BY } from './plan.ts';
 
 export interface View {
   readonly service: Service;

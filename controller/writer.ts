@@ -18,7 +18,8 @@ import type { Ip } from '../net/ip.ts';
 import type { Claimant, Claims } from './claims.ts';
 import type { ClaimAct } from './claimtable.ts';
 import type { ControllerOutput } from './controller.ts';
-import { FENCE, isOvertaken, plan } from './plan.ts';
+import { FENCE } from './addressclaim.ts';
+import { isOvertaken, plan } from './plan.ts';
 import type { Plan, Subject } from './plan.ts';
 import { isEcho } from './view.ts';
 
@@ -80,6 +81,8 @@ export class Writer {
   readonly #claiming = new Map<ClaimAct, string>();
   #underWay = 0;
   #isBlocked = false;
+  /** Somebody waits for what is being done about a claim. */
+  #isKeptWaiting = false;
   #counts = { done: 0, failed: 0 };
 
   constructor(emit: (output: ControllerOutput) => void, claims: Claims) {
@@ -135,6 +138,7 @@ export class Writer {
     for (const [key, at] of this.#retries) if (at <= now) this.#retries.delete(key);
     this.#claims.wake(now);
     this.#isBlocked = false;
+    this.#isKeptWaiting = false;
   }
 
   deadline(): Instant | undefined {
@@ -161,7 +165,8 @@ export class Writer {
     const acts = takesClaims ? this.#take(entry, promised, moment) : [];
     if (acts === undefined) return;
     if (made === undefined && acts.length === 0) {
-      if (takesClaims && last === undefined) this.#tidy(entry, promised, moment);
+      // What was acknowledged and is not shown yet may be an address.
+      if (takesClaims && last?.state !== 'done') this.#tidy(entry, promised, moment);
       return;
     }
     this.#start(entry, { plan: made, promised, acts }, moment.turn);
@@ -183,7 +188,10 @@ export class Writer {
     const acts: ClaimAct[] = [];
     for (const ip of promised) {
       const act = this.#claims.take(claimant, ip, (id) => isGranted(id, ip));
-      if (act === 'busy') return undefined;
+      if (act === 'busy') {
+        this.#isKeptWaiting = true;
+        return undefined;
+      }
       if (act !== 'ready') acts.push(act);
     }
     return acts;
@@ -212,6 +220,9 @@ export class Writer {
     const kept = this.#claims.isOn ? this.#claims.of(entry.service) : [];
     const isPromised = (ip: Ip): boolean => promised.some((each) => sameIp(each, ip));
     entry.hasChores = !kept.every(isPromised);
+    // From now on it may come to show an address again, whatever the answer will be.
+    const shown = heldAddresses(entry.service);
+    if (!promised.every((ip) => shown.some((each) => sameIp(each, ip)))) entry.fencedAt = -1;
     const common = { plan: made, promised, sentAt: turn, isRefused: false };
     if (acts.length === 0) {
       entry.last = { ...common, state: 'under way', claims: new Set() };
@@ -256,10 +267,10 @@ export class Writer {
     const write = entry?.last;
     if (entry === undefined || write?.claims.delete(act) !== true) {
       const isEasy = act.kind === 'delete' && outcome === 'done';
-      return !isEasy || isWaitedFor || this.#hasRoom();
+      return !isEasy || isWaitedFor || this.#isKeptWaiting || this.#hasRoom();
     }
     if (outcome !== 'done') write.isRefused = true;
-    if (write.claims.size > 0) return false;
+    if (write.claims.size > 0) return this.#isKeptWaiting;
     const update = write.plan?.update;
     const isStill = update?.resourceVersion === versionOf(entry.service);
     if (write.isRefused || entry.isBehind || !leads || (update !== undefined && !isStill)) {
@@ -271,11 +282,11 @@ export class Writer {
       write.state = 'under way';
       write.sentAt = turn;
       this.#emit({ type: 'write', update });
-      return false;
+      return this.#isKeptWaiting;
     }
     this.#underWay -= 1;
     entry.last = undefined;
-    return this.#hasRoom();
+    return this.#isKeptWaiting || this.#hasRoom();
   }
 
   #hasRoom(): boolean {
