@@ -14,6 +14,7 @@
 import { SERVICE } from '../kube/kube.ts';
 import { keyOf } from '../kube/objects.ts';
 import type { Service } from '../kube/objects.ts';
+import { brief, quote } from '../lib/quote.ts';
 import { err, ok } from '../lib/result.ts';
 import type { Result } from '../lib/result.ts';
 import { formatIp, parseIp, sameIp } from '../net/ip.ts';
@@ -217,8 +218,8 @@ function requestedAddresses(
   if (field !== undefined) {
     report(
       path,
-      `addresses are requested twice, in spec.loadBalancerIP (${field}) and in this annotation ` +
-        `(${annotation.value}); keep the annotation and remove the field`,
+      `addresses are requested twice, in spec.loadBalancerIP (${brief(field)}) and in this ` +
+        `annotation (${brief(annotation.value)}); keep the annotation and remove the field`,
     );
     return [];
   }
@@ -227,13 +228,19 @@ function requestedAddresses(
 
 function parseList(texts: readonly string[], path: string, report: Report): readonly Ip[] {
   const addresses: Ip[] = [];
+  // Else each is a problem of its own, and all of them are one condition.
+  if (texts.length > 2 * MOST_PER_FAMILY) {
+    const most = `at most ${MOST_PER_FAMILY} addresses of each family can be requested`;
+    report(path, `${texts.length} addresses are requested, but ${most}; name fewer`);
+    return [];
+  }
   for (const text of texts) {
     const parsed = parseIp(text.trim());
     if (!parsed.ok) {
       report(
         path,
-        `"${text.trim()}" is not an IP address; write one such as 192.0.2.10, or one IPv4 and ` +
-          'one IPv6 address separated by a comma',
+        `${quote(text.trim())} is not an IP address; write one such as 192.0.2.10, or one IPv4 ` +
+          'and one IPv6 address separated by a comma',
       );
       continue;
     }
@@ -307,7 +314,7 @@ function familiesOfCluster(
     else {
       report(
         `spec.clusterIPs[${index}]`,
-        `"${text}" is not an IP address; a Service of type LoadBalancer needs a cluster IP`,
+        `${quote(text)} is not an IP address; a Service of type LoadBalancer needs a cluster IP`,
       );
     }
   });
@@ -337,7 +344,8 @@ function perFamilyOf({ metadata }: Service, report: Report): number {
   if (text === undefined) return 1;
   const count = /^[1-9]$/.test(text.trim()) ? Number(text) : NaN;
   if (count <= MOST_PER_FAMILY) return count;
-  const message = `"${text}" is not a number of addresses; write one from 1 to ${MOST_PER_FAMILY}`;
+  const advice = `write one from 1 to ${MOST_PER_FAMILY}`;
+  const message = `${quote(text)} is not a number of addresses; ${advice}`;
   report(annotationPath(PER_FAMILY_ANNOTATION), message);
   return 1;
 }

@@ -6,6 +6,7 @@
  * on the order in which they came about.
  */
 import type { Claim } from '../config/claim.ts';
+import { quote } from '../lib/quote.ts';
 import { formatIp } from '../net/ip.ts';
 import type { Family, Ip } from '../net/ip.ts';
 import type { Ledger } from './ledger.ts';
@@ -38,7 +39,7 @@ export function denialOf(claim: Claim, left: readonly Ip[], ledger: Ledger): Den
   if (ledger.stocks.size === 0) return deny('NoPools', 'no IPAddressPool exists; create one');
   const asked = claim.pool === undefined ? undefined : ledger.stocks.get(claim.pool);
   if (claim.pool !== undefined && asked === undefined) {
-    return deny('NoSuchPool', `there is no pool "${claim.pool}"; ${POOL_ADVICE}`);
+    return deny('NoSuchPool', `there is no pool ${quote(claim.pool)}; ${POOL_ADVICE}`);
   }
   const why = asked && refusal(asked.pool, claim);
   if (asked !== undefined && why !== undefined) {
@@ -128,7 +129,7 @@ function shortage(stock: Stock, family: Family, claim: Claim, ledger: Ledger): s
   if (ledger.lowest(stock, family, claim) !== undefined) {
     return perFamily === 1 ? undefined : `fewer than ${perFamily} ${name} are free`;
   }
-  const [all, used] = [stock.capacity[family], BigInt(stock.inUse[family])];
+  const [all, used] = [stock.capacity[family], stock.capacity[family]-1n];
   const reserved = all - used;
   const parts = [
     used > 0n ? `${used} ${name} in use` : '',
@@ -188,7 +189,7 @@ function refuseOne(
   }
   const { pool } = stock;
   if (claim.pool !== undefined && claim.pool !== pool.name) {
-    const message = `${text} is in pool "${pool.name}", but pool "${claim.pool}" is asked for`;
+    const message = `${text} is in pool "${pool.name}", but pool ${quote(claim.pool)} is asked for`;
     return deny('AddressInOtherPool', `${message}; correct one of the two`);
   }
   if (own !== undefined && own !== stock) {

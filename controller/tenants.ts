@@ -3,6 +3,7 @@
  * all whether a newcomer fits, and its ports are looked up: a thousand tenants cost as one. The
  * sole tenant, which nearly every address has, is kept without any map.
  */
+import { quote } from '../lib/quote.ts';
 import type { Claim } from '../config/claim.ts';
 
 export class Tenants {
@@ -107,9 +108,9 @@ function whyNot(claim: Claim, tenant: Claim): string {
   const used = `is used by ${tenant.key}`;
   const theirs = tenant.sharing?.key;
   if (claim.sharing === undefined && theirs === undefined) return used;
-  if (claim.sharing === undefined) return `${used} under the sharing key "${theirs}"`;
+  if (claim.sharing === undefined) return `${used} under the sharing key ${quote(theirs ?? '')}`;
   if (theirs === undefined) return `${used}, which has no sharing key`;
-  if (claim.sharing.key !== theirs) return `${used} under another sharing key, "${theirs}"`;
+  if (claim.sharing.key !== theirs) return `${used} under another sharing key, ${quote(theirs)}`;
   if (claim.externalTrafficPolicy !== tenant.externalTrafficPolicy) {
     const policy = tenant.externalTrafficPolicy;
     return `${used}, which shares it only under externalTrafficPolicy ${policy}`;

@@ -5,6 +5,8 @@ import { claimOf, heldAddresses, holdingOf } from '../../config/claim.ts';
 import type { Service } from '../../kube/objects.ts';
 import { expectSentence, nearly, wrong } from './fuzz.ts';
 
+const LOAD_BALANCER = { type: 'LoadBalancer' } as const;
+
 const NAMES = [
   ...['address-pool', 'loadBalancerIPs', 'allow-shared-ip', 'ip-allocated-from-pool'].flatMap(
     (suffix) => [`metallb.io/${suffix}`, `metallb.universe.tf/${suffix}`],
@@ -13,7 +15,15 @@ const NAMES = [
   'arpeggio.dev/reserve',
 ];
 
-const value = nearly('192.0.2.1', '192.0.2.1, 2001:db8::1', '2', 'true', 'lan', 'key', '');
+const long = fc.constantFrom('x', '1', ',', '192.0.2.1,').map((part) => part.repeat(20_000));
+
+const value = fc.oneof(
+  { arbitrary: long, weight: 1 },
+  {
+    arbitrary: nearly('192.0.2.1', '192.0.2.1, 2001:db8::1', '2', 'true', 'lan', 'key', ''),
+    weight: 9,
+  },
+);
 const address = nearly('192.0.2.1', '2001:db8::1', '::ffff:192.0.2.1', 'None', '');
 
 type Fields = typeof services extends fc.Arbitrary<infer T> ? T : never;
@@ -46,4 +56,13 @@ function check({ annotations, held, loadBalancerIP, ...fields }: Fields): void {
 
 test('claims', () => {
   expect(wrong(services, check)).toBe(undefined);
+});
+
+test('a list of thousands is one problem', () => {
+  const annotations = { 'metallb.io/loadBalancerIPs': '192.0.2.1,'.repeat(20_000) };
+  const metadata = { name: 'web', namespace: 'shop', annotations };
+  const claim = claimOf({ apiVersion: 'v1', kind: 'Service', metadata, spec: LOAD_BALANCER });
+  expect(claim?.ok === false && claim.error.map(({ message }) => message)).toEqual([
+    expect.stringMatching(/^20001 addresses are requested, but at most 8/),
+  ]);
 });
