@@ -162,3 +162,71 @@ describe('sharing', () => {
     expect(claim(service({ ports })).ports).toEqual(['UDP/53', 'TCP/53']);
   });
 });
+
+describe('who can have no address', () => {
+  const known = (spec: Partial<Service['spec']>): Service => {
+    const made = service(spec);
+    return { ...made, metadata: { ...made.metadata, uid: 'u' } };
+  };
+
+  test('headless; at an API server also one without a cluster IP', () => {
+    expect(claim(service({ clusterIP: 'None' })).barred).toContain('headless');
+    expect(claim(service({ clusterIPs: ['None'] })).barred).toContain('headless');
+    expect(claim(service({})).barred).toBe(undefined);
+    expect(claim(known({})).barred).toContain('no cluster IP');
+    expect(claim(known({ clusterIP: '' })).barred).toContain('no cluster IP');
+    expect(claim(known({ clusterIP: '10.0.0.1' })).barred).toBe(undefined);
+  });
+});
+
+describe('several addresses of a family', () => {
+  const per = (count: string) =>
+    service({}, { 'arpeggio.dev/addresses-per-family': count, 'metallb.io/address-pool': 'p' });
+
+  test('by number', () => {
+    expect(claim(service({})).perFamily).toBe(1);
+    expect([claim(per('1')).perFamily, claim(per(' 8 ')).perFamily]).toEqual([1, 8]);
+  });
+
+  test.each(['', '0', '9', '-1', '2.5', 'two'])('"%s" is a problem', (count) => {
+    expect(problems(per(count))).toEqual([
+      [
+        'metadata.annotations["arpeggio.dev/addresses-per-family"]',
+        `"${count}" is not a number of addresses; write one from 1 to 8`,
+      ],
+    ]);
+  });
+
+  test('by list, at most eight', () => {
+    const list = (count: number) =>
+      service({}, { 'metallb.io/loadBalancerIPs': Array.from({ length: count }, ip).join() });
+    const ip = (_: unknown, n: number): string => `192.0.2.${n}`;
+    expect(claim(list(8)).requested).toHaveLength(8);
+    expect(problems(list(9))).toEqual([
+      [expect.any(String), expect.stringContaining('192.0.2.8 is one IPv4 address too many')],
+    ]);
+  });
+});
+
+describe('since when it holds its addresses', () => {
+  const since = (status: 'True' | 'False' | undefined, held: string[]): string => {
+    const made = service({}, {}, held);
+    const times = { lastTransitionTime: '2026-02-01T00:00:00.5Z', reason: '', message: '' };
+    const conditions =
+      status === undefined ? [] : [{ type: 'arpeggio.dev/Allocated', status, ...times }];
+    const metadata = { ...made.metadata, creationTimestamp: '2026-01-01T00:00:00Z' };
+    return claim({ ...made, metadata, status: { ...made.status, conditions } }).since;
+  };
+
+  test('written by MetalLB, by us, not yet: in this order', () => {
+    const all = [
+      since(undefined, ['192.0.2.1']),
+      since('True', ['192.0.2.1']),
+      since('False', ['192.0.2.1']),
+    ];
+    expect(all.toSorted()).toEqual(all);
+    expect(new Set(all).size).toBe(3);
+    expect(since('True', [])).toBe(since('False', ['192.0.2.1']));
+    expect(all[1]).toBe('2026-02-01T00:00:00 2026-01-01T00:00:00');
+  });
+});
