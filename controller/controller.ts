@@ -292,6 +292,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     const decisions = allocate({
       entrants: views.flatMap(({ entrant }) => entrant ?? []),
       pools: config.pools,
+      quotas: this.#settings.quotas,
       reserved: this.#reserved,
       occupied: new Map([...occupied, ...this.#claims.leaving()]),
       taken: this.#claims.taken(isKnown),

@@ -6,6 +6,8 @@ import { NOTHING_HELD, hold } from '../config/held.ts';
 import type { Held } from '../config/held.ts';
 import { parse } from '../config/parse.ts';
 import type { Problem } from '../config/problem.ts';
+import { quotasOf } from '../config/quota.ts';
+import type { Quotas } from '../config/quota.ts';
 import { IP_ADDRESS_POOL, NAMESPACE } from '../kube/kube.ts';
 import type { Resource, WatchEvent } from '../kube/kube.ts';
 import { keyOf } from '../kube/objects.ts';
@@ -20,9 +22,15 @@ export class Settings {
   #hasNamespaces = false;
   #isStale = true;
   #held: Held = NOTHING_HELD;
+  #quotas: Quotas = quotasOf([]);
 
   get held(): Held {
     return this.#held;
+  }
+
+  /** How many addresses a namespace may have; not named: any number. */
+  get quotas(): ReadonlyMap<string, number> {
+    return this.#quotas.quotas;
   }
 
   /** undefined: they cannot be read. */
@@ -85,6 +93,18 @@ export class Settings {
     }
     if (problems.length === 0 && before.size > 0) {
       note({ level: 'info', event: 'ConfigSolved', message: 'the configuration is valid' });
+    }
+    this.#readQuotas(note);
+  }
+
+  /** What is wrong with one concerns its namespace alone. */
+  #readQuotas(note: (note: Note) => void): void {
+    const before = new Set(this.#quotas.problems.map(textOf));
+    this.#quotas = quotasOf(this.#namespaces.values());
+    for (const problem of this.#quotas.problems) {
+      if (before.has(textOf(problem))) continue;
+      const message = `${problem.path}: ${problem.message}`;
+      note({ level: 'warn', event: 'QuotaProblem', message, problem });
     }
   }
 }

@@ -349,21 +349,6 @@ describe('many', () => {
   });
 });
 
-test('what is written into the status of a pool is no news; its labels are', () => {
-  running();
-  source.service('a');
-  source.settle();
-  const [pool] = source.pools.values();
-  const metadata = { name: 'lan', ...pool?.metadata };
-  const written = { ...IP_ADDRESS_POOL, ...pool, metadata, status: { assignedIPv4: 1 } };
-  source.put(IP_ADDRESS_POOL, written);
-  source.deliver();
-  expect(source.machine.deadline()).toBe(undefined);
-  source.put(IP_ADDRESS_POOL, { ...written, metadata: { ...metadata, labels: { a: 'b' } } });
-  for (const input of source.inbox.splice(0)) source.machine.handle(input, source.now);
-  expect(source.machine.deadline()).toBe(source.now);
-});
-
 test('report counts pools and Services', () => {
   source.pool('lan', ['192.0.2.254-192.0.3.1', '2001:db8::/127'], { avoidBuggyIPs: true });
   source.synced();
