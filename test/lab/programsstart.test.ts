@@ -2,7 +2,7 @@
  * A program that cannot start says why in one sentence on standard error, with an exit code that
  * is not 0 and without a stack trace. Each case takes away one thing a program needs.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
@@ -101,12 +101,25 @@ async function complaint(
 
 const nowhere = join(directory, 'nowhere');
 
+function eventOf(line: string): readonly unknown[] {
+  const { level, event, msg } = JSON.parse(line) as Record<string, unknown>;
+  return [level, event, msg];
+}
+
 describe.each([
   ['controller', controller],
   ['speaker', speaker],
 ] as const)('%s', (_, program) => {
   test('a value that the flag cannot have', async () => {
     expect(await complaint(program({ 'log-level': 'loud' }))).toMatch(/--log-level is "loud"/);
+  });
+
+  test('an unknown flag is a line in the log, and nothing else', async () => {
+    expect(await complaint(program({ manifests: nowhere, prot: 1 }))).toMatch(/nowhere/);
+    const log = readFileSync(join(directory, `program-${count}.log`), 'utf8');
+    expect(log.split('\n').slice(0, -1).map(eventOf)).toEqual([
+      ['warn', 'UnknownFlag', 'unknown flag --prot is left out; did you mean --port?'],
+    ]);
   });
 
   test('a flag without its value, and none at all', async () => {
