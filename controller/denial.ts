@@ -129,7 +129,7 @@ function shortage(stock: Stock, family: Family, claim: Claim, ledger: Ledger): s
   if (ledger.lowest(stock, family, claim) !== undefined) {
     return perFamily === 1 ? undefined : `fewer than ${perFamily} ${name} are free`;
   }
-  const [all, used] = [stock.capacity[family], stock.capacity[family]-1n];
+  const [all, used] = [stock.capacity[family], BigInt(stock.inUse[family])];
   const reserved = all - used;
   const parts = [
     used > 0n ? `${used} ${name} in use` : '',
