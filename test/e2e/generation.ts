@@ -116,7 +116,8 @@ function definition(plural: string, kind: string, versions: readonly string[], w
 
 function definitions(service: string): object[] {
   const clientConfig = { service: { namespace: SYSTEM, name: service, path: '/convert' } };
-  const webhook = { conversionReviewVersions: ['v1'], clientConfig };
+  // The versions of the kind, where those of the review belong: as MetalLB has it.
+  const webhook = { conversionReviewVersions: ['v1beta1', 'v1beta2'], clientConfig };
   return [
     definition('ipaddresspools', 'IPAddressPool', ['v1beta1']),
     definition('l2advertisements', 'L2Advertisement', ['v1beta1']),
@@ -251,7 +252,7 @@ export const KUBESPRAY: Generation = {
     ...BASE,
     ...definitions('webhook-service'),
     definition('addresspools', 'AddressPool', ['v1alpha1', 'v1beta1'], {
-      conversionReviewVersions: ['v1'],
+      conversionReviewVersions: ['v1alpha1', 'v1beta1'],
       clientConfig: {
         service: { namespace: SYSTEM, name: 'webhook-service', path: '/convert' },
         // As kubespray renders it: of an authority that is no more.
