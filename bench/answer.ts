@@ -6,7 +6,7 @@
 import { Stage } from './stage.ts';
 import type { Pinged, Place } from './stage.ts';
 import { median } from './median.ts';
-import { FAMILIES, METRICS, VARIANTS } from './variants.ts';
+import { BLOCKED, FAMILIES, METRICS, VARIANTS } from './variants.ts';
 import type { Family, Measurement, Metric, Variant } from './variants.ts';
 
 const RTT_COUNT = 4000;
@@ -42,7 +42,7 @@ export async function answer(count: number, progress: (text: string) => void): P
         beats.push(((idle.responders.get('bpf') ?? 0) * 1000) / LOAD_MS);
         for (const variant of VARIANTS) {
           progress(`round ${round} of ${count}: ${family} ${variant}`);
-          stage.block(variant, variant === 'bpf-blocked');
+          stage.block(variant, BLOCKED.includes(variant));
           const measured = await measure(stage, variant, family, idle);
           stage.block(variant, false);
           lost += measured.lost;

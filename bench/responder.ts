@@ -3,14 +3,15 @@
  * worker thread (the reflex), and the main thread (the brain) can be kept busy on demand. Started
  * by the bench inside a namespace; spoken to over Node's IPC channel.
  *
- *   node bench/responder.ts INDEX MAC ADDRESSES
+ *   node bench/responder.ts INDEX MAC bpf|packet ADDRESSES
  */
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { monotonic } from '../lib/io/clock.ts';
 import { formatIp, parseIp } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
 import type { Announcement } from '../speaker/dataplane.ts';
-import { openBpfPlane } from '../speaker/io/bpf.ts';
+import { openPlane } from '../speaker/io/openplane.ts';
+import type { PlaneChoice } from '../speaker/io/openplane.ts';
 import { VIP4, VIP6 } from './variants.ts';
 
 /** Renewed and granted as by a speaker with default timing. */
@@ -24,6 +25,7 @@ const EVERY_MS = 400;
 export interface ResponderStart {
   readonly index: number;
   readonly mac: string;
+  readonly choice: PlaneChoice;
   readonly addresses: number;
 }
 
@@ -46,11 +48,11 @@ function announcements(count: number): ReadonlyMap<string, Announcement> {
   return new Map(ips.slice(0, count).map((ip) => [formatIp(ip), { ip, links: 'all' }]));
 }
 
-function reflex({ index, mac, addresses }: ResponderStart): void {
+function reflex({ index, mac, choice, addresses }: ResponderStart): void {
   const tell = (answer: ResponderAnswer): void => parentPort?.postMessage(answer);
-  const opened = openBpfPlane();
+  const opened = openPlane(choice, 'auto');
   if (!opened.ok) return tell({ ready: opened.error });
-  const plane = opened.value;
+  const { plane } = opened.value;
   const attached = plane.attach({ index, mac });
   if (!attached.ok) return tell({ ready: attached.error });
   const applied = plane.apply({ put: announcements(addresses), remove: [] });
@@ -90,8 +92,13 @@ function brain(start: ResponderStart): void {
 }
 
 if (isMainThread) {
-  const [index, mac, addresses] = process.argv.slice(2);
-  brain({ index: Number(index), mac: mac ?? '', addresses: Number(addresses) });
+  const [index, mac = '', choice, addresses] = process.argv.slice(2);
+  brain({
+    index: Number(index),
+    mac,
+    choice: choice as PlaneChoice,
+    addresses: Number(addresses),
+  });
 } else {
   reflex(workerData as ResponderStart);
 }

@@ -12,13 +12,12 @@ import { childEnv, executeSync } from '../lab/execute.ts';
 import { LabFailure } from '../lab/failure.ts';
 import { Lab } from '../lab/namespace.ts';
 import type { Namespace } from '../lab/namespace.ts';
+import type { PlaneChoice } from '../speaker/io/openplane.ts';
 import type { ResponderAnswer, ResponderCall } from './responder.ts';
-import { VARIANTS, VIP4, VIP6 } from './variants.ts';
+import { PROCESSES, VARIANTS, VIP4, VIP6 } from './variants.ts';
 import type { Family, Variant } from './variants.ts';
 
 export type Place = Variant | 'nobody';
-
-const ADDRESSES: Partial<Record<Place, number>> = { bpf: 2, 'bpf-10k': 10_000, 'bpf-blocked': 2 };
 
 /** What the pinger prints; which keys are there depends on the mode. */
 export interface Pinged {
@@ -52,9 +51,9 @@ export class Stage {
       if (place === 'kernel') {
         node.ip(`addr add ${VIP4}/24 dev eth0`, `addr add ${VIP6}/64 dev eth0 nodad`);
       }
-      const addresses = ADDRESSES[place];
-      if (addresses === undefined) continue;
-      const responder = new Responder(node, addresses);
+      const behind = place === 'nobody' ? undefined : PROCESSES[place];
+      if (behind === undefined) continue;
+      const responder = new Responder(node, behind.plane, behind.addresses);
       this.#lab.adopt(responder);
       this.#responders.set(place, responder);
       await responder.ready();
@@ -99,11 +98,11 @@ class Responder {
   #hear: (answer: ResponderAnswer) => void = () => {};
   readonly #lost: Promise<never>;
 
-  constructor(node: Namespace, addresses: number) {
+  constructor(node: Namespace, plane: PlaneChoice, addresses: number) {
     const shown = node.execSync(['ip', '-json', 'link', 'show', 'eth0']);
     const [link] = JSON.parse(shown.stdout) as { ifindex: number; address: string }[];
     const script = join(import.meta.dirname, 'responder.ts');
-    const what = [String(link?.ifindex), link?.address ?? '', String(addresses)];
+    const what = [String(link?.ifindex), link?.address ?? '', plane, String(addresses)];
     const [command, ...args] = node.wrap([process.execPath, script, ...what]);
     this.#child = spawn(command ?? '', args, {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

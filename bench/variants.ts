@@ -5,8 +5,26 @@
 export const VIP4 = '192.0.2.240';
 export const VIP6 = '2001:db8::240';
 
-export const VARIANTS = ['kernel', 'bpf', 'bpf-10k', 'bpf-blocked'] as const;
+export const VARIANTS = [
+  'kernel',
+  'bpf',
+  'bpf-10k',
+  'bpf-blocked',
+  'packet',
+  'packet-blocked',
+] as const;
 export type Variant = (typeof VARIANTS)[number];
+
+/** The process behind a variant; `kernel` has none. */
+export const PROCESSES: Partial<Record<Variant, { plane: 'bpf' | 'packet'; addresses: number }>> = {
+  bpf: { plane: 'bpf', addresses: 2 },
+  'bpf-10k': { plane: 'bpf', addresses: 10_000 },
+  'bpf-blocked': { plane: 'bpf', addresses: 2 },
+  packet: { plane: 'packet', addresses: 2 },
+  'packet-blocked': { plane: 'packet', addresses: 2 },
+};
+/** Those whose main thread is busy half of the time while they are asked. */
+export const BLOCKED: readonly Variant[] = ['bpf-blocked', 'packet-blocked'];
 
 export const FAMILIES = ['arp', 'ndp'] as const;
 export type Family = (typeof FAMILIES)[number];
@@ -40,6 +58,8 @@ export interface Target {
   /** The ratio to `kernel` is at most, or at least, this. */
   readonly most?: number;
   readonly least?: number;
+  /** The value itself is at most this. */
+  readonly mostValue?: number;
 }
 
 /** For both families. */
@@ -53,4 +73,6 @@ export const TARGETS: readonly Target[] = [
   { metric: 'replies_per_s', variant: 'bpf-10k', least: 1 },
   { metric: 'cpu_us_per_reply', variant: 'bpf', most: 1 },
   { metric: 'cpu_us_per_reply', variant: 'bpf-10k', most: 1 },
+  { metric: 'rtt_p50_us', variant: 'packet', most: 5 },
+  { metric: 'paced_p99_us', variant: 'packet-blocked', mostValue: 5000 },
 ];

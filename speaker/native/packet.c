@@ -25,6 +25,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "userspace.h"
 
@@ -33,6 +34,7 @@
 #define BATCH 16
 #define MANY_FAILURES 8 /* in a row: then the thread rests between attempts */
 #define REST_MS 100
+#define SLICE 100000 /* ns */
 #define RECEIVE_BYTES (1 << 20)
 #define CONTROL \
 	(CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(struct tpacket_auxdata)))
@@ -129,9 +131,29 @@ static bool receive(struct packet *p, int fd)
 	return n >= 0 || errno == EAGAIN || errno == EINTR;
 }
 
+/*
+ * Asks the scheduler for short slices: a thread that wants little is then let in sooner (EEVDF,
+ * Linux 6.12 and newer; others ignore it). Needs no right, as a better nice value would.
+ */
+static void hurry(void)
+{
+	struct {
+		__u32 size, policy;
+		__u64 flags;
+		__s32 nice;
+		__u32 priority;
+		__u64 runtime, deadline, period;
+	} attr = {.size = sizeof attr};
+	if (syscall(SYS_sched_getattr, 0, &attr, sizeof attr, 0))
+		return;
+	attr.runtime = SLICE;
+	syscall(SYS_sched_setattr, 0, &attr, 0);
+}
+
 static void *run(void *argument)
 {
 	struct packet *p = argument;
+	hurry();
 	int failures = 0;
 	struct pollfd polls[DESCRIPTORS];
 	for (int i = 0; i < DESCRIPTORS; i++)
