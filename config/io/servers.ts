@@ -25,8 +25,8 @@ export interface Served {
   readonly direct: Direct | undefined;
 }
 
-/** The error is one sentence, and then nothing listens. */
-export async function openServers(served: Served): Promise<Result<void, string>> {
+/** How to end them. The error is one sentence, and then nothing listens. */
+export async function openServers(served: Served): Promise<Result<() => void, string>> {
   const { flags, registry, health, routes, direct } = served;
   const { metrics, probes, secure } = servingOf(flags, served.probedFrom);
   const shield = secure ? await shieldOf(flags, direct) : undefined;
@@ -34,9 +34,16 @@ export async function openServers(served: Served): Promise<Result<void, string>>
   const opened = metrics && (await serve(registry, health, metrics, routes, shield?.value));
   if (opened?.ok === false) return opened;
   const probing = probes && (await serveProbes(health, probes));
-  if (probing?.ok !== false) return ok(undefined);
-  opened?.value.close();
-  return probing;
+  if (probing?.ok === false) {
+    opened?.value.close();
+    return probing;
+  }
+  return ok(() => {
+    for (const server of [opened?.value, probing?.value]) {
+      server?.close();
+      server?.closeAllConnections();
+    }
+  });
 }
 
 async function shieldOf(
