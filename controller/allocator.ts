@@ -266,7 +266,11 @@ export class Allocator {
         entry.kept = keepable(claim, held, this.#ledger);
         for (const ip of entry.kept) this.#ledger.take(ip, claim);
         entry.used = entry.kept;
-        if (!keepOnly && !suffices(claim, entry.kept)) lacking.push(entry);
+        if (!keepOnly && !suffices(claim, entry.kept)) {
+          lacking.push(entry);
+          // What it gives up may be what its namespace waits for.
+          if (entry.kept.length > 0) this.#touched.spent(claim.namespace);
+        }
       } else entry.kept = NOTHING;
       this.#setLeft(entry);
       if (was !== undefined) this.#touched.compare(entry, was);

@@ -43,6 +43,11 @@ export class Touched {
     return this.#addresses[family].has(value);
   }
 
+  /** How many addresses a namespace uses may change. */
+  spent(namespace: string): void {
+    this.#namespaces.add(namespace);
+  }
+
   /** What is different about a Service since it was as `was`. */
   compare({ claim, used, left }: Entry, before: Footprint): void {
     if (this.#isAll) return;
