@@ -12,6 +12,7 @@
  */
 import { heldAddresses } from '../config/claim.ts';
 import type { Held } from '../config/held.ts';
+import type { Problem } from '../config/problem.ts';
 import { ADDRESS_CLAIM, IP_ADDRESS_POOL, NAMESPACE, SERVICE } from '../kube/kube.ts';
 import type {
   KubeEvent,
@@ -43,7 +44,7 @@ import { usageOf } from './usage.ts';
 import type { Usage } from './usage.ts';
 import { viewOf } from './view.ts';
 import type { View } from './view.ts';
-import { Writer } from './writer.ts';
+import { Writer, promisedBy } from './writer.ts';
 import type { Moment } from './writer.ts';
 
 /** What the controller reads; nothing is written before all of it is known. */
@@ -66,6 +67,8 @@ export type ControllerInput =
       readonly act: ClaimAct;
       readonly result: Result<unknown, KubeFailure>;
     }
+  /** What the configuration is refused for, besides what it says itself. */
+  | { readonly type: 'objected'; readonly problems: readonly Problem[] }
   /** Whether this controller is the one that decides. */
   | { readonly type: 'leads'; readonly is: boolean }
   /** A speaker's, admitted by `Reports`. */
@@ -102,6 +105,8 @@ export interface ControllerOptions {
   readonly namespace?: string | undefined;
   /** Until it is told to lead. */
   readonly standsBy?: boolean;
+  /** Nothing is decided before somebody has said whether the configuration is to be refused. */
+  readonly awaitsObjections?: boolean;
 }
 
 const REPORTS_SETTLE: Millis = 5;
@@ -110,7 +115,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
   readonly #wall: (now: Instant) => string;
   readonly #lbClass: string | undefined;
   readonly #reports: Reports | undefined;
-  readonly #settings = new Settings();
+  readonly #settings: Settings;
   readonly #claims: Claims;
   readonly #writer: Writer;
   /** Addresses of Services that cannot be read. */
@@ -135,6 +140,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     this.#lbClass = options.lbClass;
     this.#reports = options.reports;
     this.#leads = options.standsBy !== true;
+    this.#settings = new Settings(options.awaitsObjections === true);
     this.#claims = new Claims(options.namespace);
     this.#writer = new Writer((output) => this.#queue.push(output), this.#claims);
   }
@@ -150,6 +156,10 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
         break;
       case 'reported':
         this.#reported(input.report, now);
+        break;
+      case 'objected':
+        this.#settings.objected(input.problems);
+        this.#due ??= now;
         break;
       case 'leads':
         this.#leads = input.is;
@@ -215,7 +225,8 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
   }
 
   #isSynced(): boolean {
-    return [...WATCHED, ...WATCHED_IF_THERE].every(({ kind }) => this.#known.has(kind));
+    const isKnown = ({ kind }: Resource): boolean => this.#known.has(kind);
+    return [...WATCHED, ...WATCHED_IF_THERE].every(isKnown) && this.#settings.isJudged;
   }
 
   /** Whether there is something to decide. */
@@ -283,9 +294,10 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
   #decide(now: Instant): void {
     const { config } = this.#settings.held;
     if (config === undefined) return;
-    const views = [...this.#writer.entries()].map(({ service, last }) =>
-      viewOf(service, last?.promised, this.#claims.of(service), this.#lbClass),
-    );
+    const views = [...this.#writer.entries()].map((entry) => {
+      const { service } = entry;
+      return viewOf(service, promisedBy(entry), this.#claims.of(service), this.#lbClass);
+    });
     const ids = new Map(views.map(({ service, key }) => [idOf(holderOf(service.metadata)), key]));
     const isKnown = (id: string): boolean => ids.has(id);
     const occupied = new Map(views.map(({ key, occupied: theirs }) => [key, theirs]));

@@ -45,6 +45,8 @@ export interface Entry {
 }
 
 interface Write {
+  /** The version of the Service that it is based on. */
+  readonly base: string;
   /** undefined: only claims. */
   readonly plan: Plan | undefined;
   readonly promised: readonly Ip[];
@@ -223,7 +225,8 @@ export class Writer {
     // From now on it may come to show an address again, whatever the answer will be.
     const shown = heldAddresses(entry.service);
     if (!promised.every((ip) => shown.some((each) => sameIp(each, ip)))) entry.fencedAt = -1;
-    const common = { plan: made, promised, sentAt: turn, isRefused: false };
+    const base = versionOf(entry.service);
+    const common = { base, plan: made, promised, sentAt: turn, isRefused: false };
     if (acts.length === 0) {
       entry.last = { ...common, state: 'under way', claims: new Set() };
       if (made !== undefined) this.#emit({ type: 'write', update: made.update });
@@ -341,6 +344,11 @@ export class Writer {
 
 function isUnderWay(write: Write | undefined): boolean {
   return write?.state === 'claiming' || write?.state === 'under way';
+}
+
+/** What a write under way promises, or undefined: what is shown is the truth, newer than that. */
+export function promisedBy({ last, service }: Entry): readonly Ip[] | undefined {
+  return last?.base === versionOf(service) ? last.promised : undefined;
 }
 
 function versionOf(service: Service): string {

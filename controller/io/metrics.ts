@@ -31,6 +31,14 @@ export function controllerMetrics(
     'problems in manifests and pools that wait to be mended',
     ({ problems }) => problems,
   );
+  single('arpeggio_controller_leads', '1 where addresses are decided on', ({ leads }) =>
+    Number(leads),
+  );
+  single(
+    'arpeggio_address_claims',
+    'AddressClaims known; 0 where addresses are not taken by claims',
+    ({ claims }) => claims ?? 0,
+  );
   addReporting(registry, reporting);
   addServices(registry, report);
   addWrites(registry, report);
