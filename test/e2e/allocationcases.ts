@@ -195,6 +195,15 @@ export const CASES: readonly Case[] = [
     ],
   },
   {
+    what: 'several addresses of each family, all or none',
+    pools: [['a', ['192.0.2.0-192.0.2.2', '2001:db8::/126']]],
+    services: [
+      ['one', wants('arpeggio.dev/addresses-per-family', '2'), '192.0.2.0 192.0.2.1'],
+      ['two', wants('arpeggio.dev/addresses-per-family', '2'), 'NoAddressLeft'],
+      ['three', {}, '192.0.2.2'],
+    ],
+  },
+  {
     what: 'a pool asked for is the only one that is looked at',
     pools: [
       ['a', ['192.0.2.0/32']],

@@ -78,6 +78,13 @@ export class Desk {
     await this.patch(NAMESPACE, namespace, { metadata: { labels } });
   }
 
+  async annotate(
+    namespace: string,
+    annotations: Readonly<Record<string, string | null>>,
+  ): Promise<void> {
+    await this.patch(NAMESPACE, namespace, { metadata: { annotations } });
+  }
+
   async create(
     resource: Resource,
     namespace: string,
@@ -124,6 +131,18 @@ export class Desk {
   async allocated(name: string): Promise<{ readonly reason?: string; readonly message?: string }> {
     const object = await this.find(SERVICE, keyOf(name));
     return (object && condition(object, 'arpeggio.dev/Allocated')) ?? {};
+  }
+
+  /** What a Service shows once it shows that, or in the end: addresses, or why it has none. */
+  async shown(name: string, wanted: string, withinMs = 5000): Promise<string> {
+    let seen = '';
+    const look = async (): Promise<boolean> => {
+      const [ips, { reason = '' }] = [await this.ips(name), await this.allocated(name)];
+      seen = ips === '-' ? reason : ips;
+      return seen === wanted;
+    };
+    await this.#cluster.until(`${name} to show ${wanted}`, look, withinMs).catch(() => false);
+    return seen;
   }
 
   async annotations(name: string): Promise<Readonly<Record<string, string>>> {
