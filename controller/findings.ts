@@ -8,6 +8,7 @@
  * What was told survives a restart in the conditions of the controller's ConfigurationState.
  */
 import type { Judgement } from '../config/configstate.ts';
+import { foreignInPools } from '../config/foreign.ts';
 import { NOTHING_HELD } from '../config/held.ts';
 import type { Held } from '../config/held.ts';
 import { listOfKind } from '../config/parse/sources.ts';
@@ -27,9 +28,11 @@ import {
 import type { KubeEvent, Resource, WatchEvent } from '../kube/kube.ts';
 import { keyOf } from '../kube/objects.ts';
 import type { KubeObject } from '../kube/objects.ts';
+import { sameWish } from '../kube/samewish.ts';
 import type { Machine } from '../lib/machine.ts';
 import type { Note } from '../lib/note.ts';
 import type { Instant, Millis } from '../lib/time.ts';
+import { SURROUNDINGS, Surroundings } from './surroundings.ts';
 
 const BGP_KINDS: readonly Resource[] = [BGP_PEER, BGP_ADVERTISEMENT, BFD_PROFILE, COMMUNITY];
 
@@ -47,13 +50,18 @@ export type FindingsOutput =
   | { readonly kind: 'record'; readonly event: KubeEvent }
   | { readonly kind: 'note'; readonly note: Note }
   /** `judgement` says something else from now on. */
-  | { readonly kind: 'changed' };
+  | { readonly kind: 'changed' }
+  /** What the configuration is to be refused for, besides what it says itself. */
+  | { readonly kind: 'objected'; readonly problems: readonly Problem[] };
+
+/** What becomes of pools that contain addresses of the cluster itself. */
+export type Overlaps = 'warn' | 'refuse' | 'ignore';
 
 /** An object of which there is something to say. */
 interface Finding {
   readonly resource: Resource;
   readonly key: string;
-  readonly reason: 'ConfigurationError' | 'NotAnnounced';
+  readonly reason: 'ConfigurationError' | 'NotAnnounced' | 'PoolOverlaps';
   readonly lines: readonly string[];
 }
 
@@ -77,6 +85,13 @@ export class Findings implements Machine<FindingsInput, FindingsOutput> {
   #judgement: Judgement | undefined;
   #due: Instant | undefined;
   readonly #out: FindingsOutput[] = [];
+  readonly #overlaps: Overlaps;
+  readonly #surroundings = new Surroundings();
+  #objections: string | undefined;
+
+  constructor(overlaps: Overlaps) {
+    this.#overlaps = overlaps;
+  }
 
   /** undefined: there is nothing to say yet, or it is another controller's turn. */
   get judgement(): Judgement | undefined {
@@ -86,7 +101,9 @@ export class Findings implements Machine<FindingsInput, FindingsOutput> {
   handle(input: FindingsInput, now: Instant): void {
     switch (input.kind) {
       case 'watch':
-        this.#watch(input.resource.kind, input.event);
+        if (SURROUNDINGS.includes(input.resource)) {
+          if (!this.#surroundings.watch(input.resource, input.event)) return;
+        } else if (!this.#watch(input.resource.kind, input.event)) return;
         break;
       case 'held':
         // It comes with every decision on Services, too.
@@ -123,14 +140,17 @@ export class Findings implements Machine<FindingsInput, FindingsOutput> {
     this.#remembered = undefined;
   }
 
-  #watch(kind: string, event: WatchEvent): void {
+  /** Whether it is news. */
+  #watch(kind: string, event: WatchEvent): boolean {
     this.#unreadable.take(kind, event);
     const objects = this.#objects.get(kind) ?? new Map<string, KubeObject>();
     this.#objects.set(kind, objects);
     switch (event.type) {
-      case 'put':
+      case 'put': {
+        const before = objects.get(keyOf(event.object));
         objects.set(keyOf(event.object), event.object);
-        break;
+        return before === undefined || !sameWish(before, event.object);
+      }
       case 'delete':
         objects.delete(event.key);
         break;
@@ -148,21 +168,41 @@ export class Findings implements Machine<FindingsInput, FindingsOutput> {
         this.#unknown.delete(event.place);
         break;
     }
+    return true;
+  }
+
+  /** Pools with addresses of the cluster itself; undefined: not known yet. */
+  #foreign(): readonly Problem[] | undefined {
+    if (this.#overlaps === 'ignore') return [];
+    const { foreign } = this.#surroundings;
+    if (foreign === undefined || this.#awaited.has(IP_ADDRESS_POOL.kind)) return undefined;
+    return foreignInPools(this.#objects.get(IP_ADDRESS_POOL.kind)?.values() ?? [], foreign);
+  }
+
+  /** Also while another controller tells: whoever decides must know. */
+  #object(problems: readonly Problem[]): void {
+    if (this.#overlaps !== 'refuse' || this.#objections === JSON.stringify(problems)) return;
+    this.#objections = JSON.stringify(problems);
+    this.#out.push({ kind: 'objected', problems });
   }
 
   #judge(): void {
+    const foreign = this.#foreign();
+    if (foreign === undefined) return;
+    this.#object(foreign);
     const held = this.#held;
     const isKnown = held.config !== undefined || held.problems.length > 0;
     if (!isKnown || !this.#telling || this.#awaited.size > 0) return;
     const others = this.#others(held);
-    const judgement = this.#judgementOf(held, others);
+    const overlapping = this.#overlaps === 'warn' ? foreign : [];
+    const judgement = this.#judgementOf(held, others, overlapping);
     if (JSON.stringify(judgement) !== JSON.stringify(this.#judgement)) {
       this.#judgement = judgement;
       this.#out.push({ kind: 'changed' });
     }
     this.#remembered ??= this.#shown;
     if (this.#remembered === undefined) return;
-    this.#tell(findingsOf([...held.problems, ...others], this.#bgp()));
+    this.#tell(findingsOf([...held.problems, ...others], this.#bgp(), overlapping));
   }
 
   /** What is wrong with objects that the controller does not look at. */
@@ -176,7 +216,7 @@ export class Findings implements Machine<FindingsInput, FindingsOutput> {
     );
   }
 
-  #judgementOf(held: Held, others: readonly Problem[]): Judgement {
+  #judgementOf(held: Held, others: readonly Problem[], overlapping: readonly Problem[]): Judgement {
     const isBgp = ({ resource }: Problem): boolean =>
       BGP_KINDS.some(({ kind }) => kind === resource.kind);
     const ours = this.#unreadable.lines([IP_ADDRESS_POOL.kind]);
@@ -191,6 +231,11 @@ export class Findings implements Machine<FindingsInput, FindingsOutput> {
             ...others.filter((problem) => !isBgp(problem)).map(problemLine),
             ...theirs.filter((line) => !ours.includes(line)),
           ],
+        },
+        {
+          type: 'arpeggio.dev/PoolsApart',
+          reason: 'PoolOverlaps',
+          lines: overlapping.map(problemLine),
         },
         {
           type: 'arpeggio.dev/BGPValid',
@@ -267,8 +312,10 @@ export class Findings implements Machine<FindingsInput, FindingsOutput> {
   #note(news: readonly Finding[]): void {
     const kept = news.filter(({ reason }) => reason === 'NotAnnounced');
     for (const { resource, reason, lines } of news) {
-      if (reason === 'NotAnnounced' || resource.kind === IP_ADDRESS_POOL.kind) continue;
-      for (const line of lines) this.#say('warn', 'ConfigProblem', line);
+      const isPool = resource.kind === IP_ADDRESS_POOL.kind;
+      if (reason === 'NotAnnounced' || (isPool && reason === 'ConfigurationError')) continue;
+      const event = reason === 'PoolOverlaps' ? reason : 'ConfigProblem';
+      for (const line of lines) this.#say('warn', event, line);
     }
     if (kept.length === 0) return;
     const names = kept.map(({ resource, key }) => `${resource.kind} ${key}`).join(', ');
@@ -284,8 +331,14 @@ export class Findings implements Machine<FindingsInput, FindingsOutput> {
 function findingsOf(
   problems: readonly Problem[],
   bgp: readonly KubeObject[],
+  overlapping: readonly Problem[],
 ): ReadonlyMap<string, Finding> {
   const found = new Map<string, Finding>();
+  const add = (id: string, reason: Finding['reason'], problem: Problem): void => {
+    const { resource, key } = problem;
+    const lines = [...(found.get(id)?.lines ?? []), problemLine(problem)];
+    found.set(id, { resource, key, reason, lines });
+  };
   for (const { apiVersion, kind, ...object } of bgp) {
     const key = keyOf(object);
     const lines = [keptOf({ apiVersion, kind, ...object })];
@@ -293,11 +346,9 @@ function findingsOf(
     found.set(`kept ${kind} ${key}`, { resource, key, reason: 'NotAnnounced', lines });
   }
   for (const problem of problems) {
-    const { resource, key } = problem;
-    const id = `${resource.kind} ${key}`;
-    const lines = [...(found.get(id)?.lines ?? []), problemLine(problem)];
-    found.set(id, { resource, key, reason: 'ConfigurationError', lines });
+    add(`${problem.resource.kind} ${problem.key}`, 'ConfigurationError', problem);
   }
+  for (const problem of overlapping) add(`overlaps ${problem.key}`, 'PoolOverlaps', problem);
   return found;
 }
 

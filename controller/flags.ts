@@ -28,6 +28,12 @@ export const CONTROLLER_FLAGS = {
     env: ['METALLB_DEPLOYMENT'],
     help: "the controller's Deployment, which shall own that Secret",
   },
+  'pool-overlaps': {
+    kind: 'choice',
+    default: 'warn',
+    choices: ['warn', 'refuse', 'ignore'],
+    help: 'pools with addresses of nodes, or of the ranges of Services and pods',
+  },
   'webhook-mode': {
     kind: 'choice',
     default: 'enabled',

@@ -13,6 +13,7 @@ import type { Resource, WatchEvent } from '../kube/kube.ts';
 import { keyOf } from '../kube/objects.ts';
 import type { KubeObject } from '../kube/objects.ts';
 import { sameWish } from '../kube/samewish.ts';
+import { err } from '../lib/result.ts';
 import type { Note } from './note.ts';
 
 export class Settings {
@@ -23,6 +24,23 @@ export class Settings {
   #isStale = true;
   #held: Held = NOTHING_HELD;
   #quotas: Quotas = quotasOf([]);
+  /** undefined: they are still to come. */
+  #objections: readonly Problem[] | undefined;
+
+  /** `awaitsObjections`: nothing is taken before somebody had a look at it. */
+  constructor(awaitsObjections: boolean) {
+    this.#objections = awaitsObjections ? undefined : [];
+  }
+
+  get isJudged(): boolean {
+    return this.#objections !== undefined;
+  }
+
+  /** What the configuration is refused for, besides what it says itself. */
+  objected(problems: readonly Problem[]): void {
+    this.#objections = problems;
+    this.#isStale = true;
+  }
 
   get held(): Held {
     return this.#held;
@@ -84,7 +102,9 @@ export class Settings {
       advertisements: [],
       namespaces: this.#hasNamespaces ? [...this.#namespaces.values()] : undefined,
     });
-    this.#held = hold(this.#held, parsed);
+    const objections = this.#objections ?? [];
+    const isRefused = parsed.ok && objections.length > 0;
+    this.#held = hold(this.#held, isRefused ? err(objections) : parsed);
     const { problems } = this.#held;
     for (const problem of problems) {
       if (before.has(textOf(problem))) continue;

@@ -117,7 +117,15 @@ function decider({ flags, source, kube, log, reports }: Parts): Decider {
   const { namespace, direct } = source;
   const standsBy = namespace !== undefined;
   const lbClass = flags['lb-class'] || undefined;
-  const controller = new Controller(wall, { lbClass, reports, namespace, standsBy });
+  const overlaps = flags['pool-overlaps'];
+  const awaitsObjections = overlaps === 'refuse';
+  const controller = new Controller(wall, {
+    lbClass,
+    reports,
+    namespace,
+    standsBy,
+    awaitsObjections,
+  });
   const telling = new Telling({
     kube,
     direct,
@@ -125,6 +133,8 @@ function decider({ flags, source, kube, log, reports }: Parts): Decider {
     namespace: namespace ?? NAMESPACE,
     wall,
     usage: () => controller.report().usage,
+    overlaps,
+    objected: (problems) => driver.put({ type: 'objected', problems }),
     leads: () => leading.mayWrite(),
   });
   const leading = new Leading({

@@ -6,6 +6,7 @@
 import { ConfigState, linesOf } from '../../config/configstate.ts';
 import { NOTHING_HELD } from '../../config/held.ts';
 import type { Held } from '../../config/held.ts';
+import type { Problem } from '../../config/problem.ts';
 import { Keeping } from '../../kube/io/keeping.ts';
 import type { Direct } from '../../kube/io/direct.ts';
 import { IP_ADDRESS_POOL } from '../../kube/kube.ts';
@@ -17,8 +18,9 @@ import type { Driver } from '../../lib/drive.ts';
 import { Alarm, monotonic } from '../../lib/io/clock.ts';
 import type { Log } from '../../lib/io/log.ts';
 import { ADVISORY, Findings } from '../findings.ts';
-import type { FindingsInput, FindingsOutput } from '../findings.ts';
+import type { FindingsInput, FindingsOutput, Overlaps } from '../findings.ts';
 import { PoolStatuses } from '../poolstatus.ts';
+import { SURROUNDINGS } from '../surroundings.ts';
 import type { Usage } from '../usage.ts';
 
 export interface TellingOptions {
@@ -30,13 +32,16 @@ export interface TellingOptions {
   readonly namespace: string;
   readonly wall: () => string;
   readonly usage: () => readonly Usage[];
+  readonly overlaps: Overlaps;
+  /** The configuration is to be refused for these, besides what it says itself. */
+  readonly objected: (problems: readonly Problem[]) => void;
   /** Whether it is this controller's turn to write. */
   readonly leads: () => boolean;
 }
 
 export class Telling {
   readonly #options: TellingOptions;
-  readonly #findings = new Findings();
+  readonly #findings: Findings;
   readonly #driver: Driver<FindingsInput>;
   readonly #pools: Keeping;
   readonly #state: Keeping;
@@ -49,6 +54,7 @@ export class Telling {
 
   constructor(options: TellingOptions) {
     this.#options = options;
+    this.#findings = new Findings(options.overlaps);
     const { kube, log, namespace, wall, usage, leads } = options;
     const pools = new PoolStatuses(() => (leads() ? usage() : undefined));
     this.#pools = new Keeping(kube, log, pools);
@@ -73,7 +79,8 @@ export class Telling {
   follow(signal: AbortSignal, owner: OwnerReference | undefined): void {
     this.#owner = owner;
     const { kube, direct } = this.#options;
-    for (const resource of ADVISORY) {
+    const around = this.#options.overlaps === 'ignore' ? [] : SURROUNDINGS;
+    for (const resource of [...ADVISORY, ...around]) {
       const sink = (event: WatchEvent): void =>
         this.#driver.put({ kind: 'watch', resource, event });
       kube.watch(resource, sink, signal, 'welcome');
@@ -128,6 +135,9 @@ export class Telling {
       }
       case 'changed':
         this.#state.changed();
+        break;
+      case 'objected':
+        this.#options.objected(output.problems);
         break;
     }
   }

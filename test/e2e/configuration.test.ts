@@ -206,6 +206,16 @@ describe('beyond MetalLB', () => {
     expect(await shown('two', '192.0.2.0', 1000)).toBe('192.0.2.0');
   });
 
+  test('a pool with the address of a node is warned about, and in force', async () => {
+    const { ip4 } = cluster.kube.segment.node('node1');
+    await desk.pool('a', [`${ip4}/32`]);
+    const told = await cluster.until('an event', async () => {
+      const events = await desk.events(POOL, `${SYSTEM}/a`);
+      return events.length > 0 && events.map(({ reason, message }) => `${reason}: ${message}`);
+    });
+    expect(told).toEqual([expect.stringMatching(/^PoolOverlaps: .* an address of node node1/)]);
+  });
+
   test('a namespace has no more addresses than it may', async () => {
     await desk.pool('a', ['192.0.2.0/29']);
     const quota = (text: string | null): Promise<void> =>

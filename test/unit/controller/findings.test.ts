@@ -3,8 +3,17 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { NOTHING_HELD, hold } from '../../../config/held.ts';
 import type { Held } from '../../../config/held.ts';
 import { parse } from '../../../config/parse.ts';
+import type { Problem } from '../../../config/problem.ts';
 import { ADVISORY, Findings } from '../../../controller/findings.ts';
-import { BGP_PEER, COMMUNITY, IP_ADDRESS_POOL, L2_ADVERTISEMENT } from '../../../kube/kube.ts';
+import type { Overlaps } from '../../../controller/findings.ts';
+import {
+  BGP_PEER,
+  COMMUNITY,
+  IP_ADDRESS_POOL,
+  L2_ADVERTISEMENT,
+  NODE,
+  SERVICE_CIDR,
+} from '../../../kube/kube.ts';
 import type { Resource, WatchEvent } from '../../../kube/kube.ts';
 import { keyOf } from '../../../kube/objects.ts';
 import type { KubeObject } from '../../../kube/objects.ts';
@@ -13,11 +22,16 @@ const NAMESPACE = 'metallb-system';
 
 class World {
   readonly pools = new Map<string, KubeObject>();
-  machine = new Findings();
+  machine: Findings;
   held: Held = NOTHING_HELD;
   telling = true;
   heard: string[] = [];
+  objected: (readonly Problem[])[] = [];
   now = 0;
+
+  constructor(overlaps: Overlaps = 'ignore') {
+    this.machine = new Findings(overlaps);
+  }
 
   watch(resource: Resource, event: WatchEvent): void {
     this.machine.handle({ kind: 'watch', resource, event }, this.now);
@@ -60,6 +74,7 @@ class World {
         heard.push(`${type} ${reason} ${resource.kind} ${key}`);
       }
       if (out.kind === 'note') heard.push(`${out.note.level} ${out.note.event}`);
+      if (out.kind === 'objected') this.objected.push(out.problems);
     }
     this.heard.push(...heard);
     return heard;
@@ -163,6 +178,49 @@ describe('BGP', () => {
     expect(world.conditions).toEqual(['problems 0', 'BGPValid 1', 'BGPAnnounced 1']);
     world.put(IP_ADDRESS_POOL, 'b', OVERLAPPING);
     expect(world.settle()).toEqual(['Warning ConfigurationError IPAddressPool metallb-system/b']);
+  });
+});
+
+describe('a pool with addresses of the cluster itself', () => {
+  /** Its status changes all the time. */
+  const node = (address: string, beat = 0): WatchEvent => {
+    const status = { addresses: [{ type: 'InternalIP', address }], conditions: [beat] };
+    const object: KubeObject & { status: object } = { ...NODE, metadata: { name: 'n' }, status };
+    return { type: 'put', object };
+  };
+
+  function started(overlaps: Overlaps): void {
+    world = new World(overlaps);
+    world.put(IP_ADDRESS_POOL, 'a', GOOD);
+    running();
+    world.watch(NODE, node('192.0.2.5'));
+    world.watch(NODE, { type: 'synced' });
+    const problem = { place: 'ServiceCIDR', path: '', message: 'is not there' };
+    world.watch(SERVICE_CIDR, { type: 'problem', problem });
+    world.settle();
+  }
+
+  test('is warned about, once, and in force; and said to be mended', () => {
+    started('warn');
+    expect(world.heard).toEqual([
+      'Warning PoolOverlaps IPAddressPool metallb-system/a',
+      'warn PoolOverlaps',
+    ]);
+    expect(world.conditions).toEqual(['problems 0', 'PoolsApart 1']);
+    world.watch(NODE, node('192.0.2.5', 1));
+    expect(world.machine.deadline()).toBe(undefined);
+    world.watch(NODE, node('192.0.2.99'));
+    expect(world.settle()).toEqual(['Normal Reconciled IPAddressPool metallb-system/a']);
+    expect(world.conditions).toEqual(['problems 0']);
+  });
+
+  test('is objected to, where that is wanted: also before this one is to tell', () => {
+    started('refuse');
+    expect(world.heard).toEqual([]);
+    expect(world.objected.map((problems) => problems.length)).toEqual([1]);
+    world.watch(NODE, node('192.0.2.99'));
+    world.settle();
+    expect(world.objected.map((problems) => problems.length)).toEqual([1, 0]);
   });
 });
 
