@@ -242,6 +242,8 @@ describe('faults', () => {
   test.each([
     ['a: [', 1],
     ['a: 1\na: 2', 2],
+    ['address-pools:\n- name: a\n  name: b', 3],
+    ['a: {b: [{c: 1,\nc: 2}]}', 2],
     ['a: &a [*a]', 1],
     ['a: *b', 1],
     ['['.repeat(5000), 1],
