@@ -3,7 +3,7 @@
 NODE := node_modules/.bin/node
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test lab lab-down e2e bench
+.PHONY: help setup demo demo-stop test fuzz lab lab-down e2e bench
 
 help: ## print this list
 	@echo 'Arpeggio: addresses for Services on bare metal. Needs Debian 12 (or alike), root, Node >= 20.'
@@ -24,6 +24,10 @@ demo-stop: ## remove every demo left running with KEEP=1
 test: ## everything that needs no Kubernetes (STEPS='unit lint' for some of it)
 	@sh scripts/setup.sh test
 	@$(NODE) scripts/test.ts $(STEPS)
+
+fuzz: ## the decision of the data planes on random frames (SECONDS=600)
+	@sh scripts/setup.sh test
+	@$(NODE) scripts/fuzz.ts --seconds $(or $(SECONDS),600)
 
 lab: ## a real Kubernetes, three nodes, left running (KUBELET=1: nodes that run pods)
 	@sh scripts/setup.sh $(if $(filter-out 0,$(KUBELET)),kubelets,lab)

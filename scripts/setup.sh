@@ -78,6 +78,8 @@ if [ "$what_for" = test ]; then
   need tcpdump tcpdump
   need clang-14 clang-14
   need libbpf-dev /usr/include/bpf/bpf_helpers.h
+  set -- /usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a
+  need libclang-rt-14-dev "$1"
 fi
 if [ "$what_for" = kubelets ]; then
   need containerd containerd

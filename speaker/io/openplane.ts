@@ -1,7 +1,8 @@
 /**
  * Chooses the data plane by trying, never by the kernel's version: `bpf` if it can be loaded and
  * attached, else `packet`. The attempt to attach is made on the loopback interface, which carries
- * no question of ours: a kernel without tcx and clsact shows itself before an address depends on it.
+ * no question of ours: a kernel without tcx and clsact shows itself before an address depends on
+ * it.
  */
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
