@@ -2,6 +2,7 @@
  * A program from its command line to its end: help, or one sentence and an exit code. 2: the
  * command line is wrong; 1: it cannot start.
  */
+import { keepHeapSmall } from '../../lib/io/heap.ts';
 import type { Result } from '../../lib/result.ts';
 import { flagHelp, parseFlags } from '../flags.ts';
 import type { FlagSpec, FlagValues } from '../flags.ts';
@@ -13,6 +14,7 @@ export async function command<S extends FlagSpec>(
   spec: S,
   run: (flags: FlagValues<S>) => Promise<Result<unknown, string>>,
 ): Promise<void> {
+  keepHeapSmall();
   const flags = parseFlags(program, spec, process.argv.slice(2), process.env);
   if (!flags.ok) fail(flags.error, 2);
   if (flags.value.help) {
