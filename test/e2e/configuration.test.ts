@@ -38,6 +38,14 @@ async function outcome(name: string, wanted: string, withinMs?: number): Promise
   expect(`${name} ${await shown(name, wanted, withinMs)}`).toBe(`${name} ${wanted}`);
 }
 
+/** Events of a Service once there are so many; they come after its status. */
+function toldOf(name: string, count: number): Promise<readonly string[]> {
+  return cluster.until(`${count} events of ${name}`, async () => {
+    const told = await desk.told(name);
+    return told.length >= count && told;
+  });
+}
+
 describe('who gets what', () => {
   test.each(CASES)('$what', async ({ pools, services }) => {
     for (const [name, addresses, more] of pools) await desk.pool(name, addresses, more);
@@ -80,7 +88,8 @@ describe('what changes', () => {
     await desk.repool('a', { addresses: ['192.0.2.1-192.0.2.2'] });
     await outcome('one', '192.0.2.2');
     expect(await desk.ips('two')).toBe('192.0.2.1');
-    expect(await desk.told('one')).toEqual(['IPAllocated 1', 'ClearAssignment 1', 'IPAllocated 1']);
+    const told = ['IPAllocated 1', 'ClearAssignment 1', 'IPAllocated 1'];
+    expect(await toldOf('one', told.length)).toEqual(told);
     await desk.removePool('a');
     await Promise.all([outcome('one', 'NoPools'), outcome('two', 'NoPools')]);
     await desk.pool('a', ['192.0.2.0-192.0.2.2']);
@@ -243,10 +252,10 @@ describe('events and conditions', () => {
     for (const name of ['x', 'y', 'z']) await desk.removePool(name);
     await desk.service('last');
     await outcome('last', '192.0.2.1');
-    const told = await desk.told('one');
+    const told = await toldOf('one', 3);
     expect(told.filter((each) => each.startsWith('IPAllocated'))).toEqual(['IPAllocated 1']);
     expect(told.every((each) => each.endsWith(' 1'))).toBe(true);
-    expect(await desk.told('last')).toEqual(['IPAllocated 1']);
+    expect(await toldOf('last', 1)).toEqual(['IPAllocated 1']);
   });
 
   test('the older prefix is pointed out, once', async () => {
