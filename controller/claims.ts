@@ -253,7 +253,7 @@ export class Claims {
     if (act.kind === 'look') return this.#looked(entry, act, result, now);
     const isGone = !result.ok && result.error.kind === 'not-found' && act.kind !== 'create';
     if (isGone || (result.ok && act.kind === 'delete')) {
-      this.#table.removed(entry, turn);
+      this.#table.removed(entry, versionOf(act), turn);
       return act.kind === 'delete' ? 'done' : 'failed';
     }
     if (!result.ok) {
@@ -293,4 +293,10 @@ export class Claims {
   deadline(): Instant | undefined {
     return this.#table.deadline();
   }
+}
+
+/** Of the claim that it is about. */
+function versionOf(act: ClaimAct): string {
+  if (act.kind === 'delete') return act.version;
+  return act.kind === 'look' ? '' : (act.claim.metadata.resourceVersion ?? '');
 }

@@ -166,9 +166,10 @@ export class ClaimTable {
     this.#believe(entry, claim, turn, service);
   }
 
-  /** It was deleted, by us or before us. */
-  removed(entry: ClaimEntry, turn: number): void {
-    entry.buried = entry.claim?.metadata.resourceVersion;
+  /** That version is no more; the watch may have shown a later one. */
+  removed(entry: ClaimEntry, version: string, turn: number): void {
+    if (isOlder(version, entry.claim?.metadata.resourceVersion ?? '')) return;
+    entry.buried = version;
     entry.awaited = undefined;
     this.#believe(entry, undefined, turn);
   }
