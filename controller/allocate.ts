@@ -30,6 +30,11 @@ import type { Quotas } from './ledger.ts';
 
 export interface Entrant {
   readonly claim: Claim;
+  /**
+   * Instead of what the claim holds: what was decided and is not written yet. It counts as held,
+   * but not against claim objects of others. An Allocator sees that by itself.
+   */
+  readonly promised?: readonly Ip[];
   /** The request cannot be understood: keep what is held, ask for nothing. */
   readonly keepOnly?: boolean;
   /**

@@ -76,8 +76,8 @@ export class Allocator {
     if (known === undefined) this.#entries.set(key, entry);
     const claim = entrant?.claim;
     const keepOnly = entrant?.keepOnly ?? false;
-    const held = claim === undefined ? NOTHING : holding(claim, entry.decision);
-    const occupied = united(shown, held);
+    const held = entrant === undefined ? NOTHING : holding(entrant, entry.decision);
+    const occupied = united(united(shown, claim?.held ?? NOTHING), held);
     if (claim !== undefined && this.#isQuiet(entry, claim, held, keepOnly)) {
       const { used, left } = entry;
       entry.claim = claim;
@@ -152,10 +152,7 @@ export class Allocator {
     }
     for (const entry of lacking.toSorted(byUrgency)) this.#give(entry);
     for (const entry of this.#waiting) {
-      if (entry.decision?.kind !== 'denied' || !this.#touched.concerns(entry)) continue;
-      decided.add(entry);
-      // Served before somebody gave up what it had kept.
-      if (this.#hasGivenUp) this.#restless.add(entry);
+      if (entry.decision?.kind === 'denied' && this.#touched.concerns(entry)) decided.add(entry);
     }
     const changed = new Set<string>();
     for (const entry of decided) {
@@ -170,15 +167,8 @@ export class Allocator {
   snapshot(): Allocation {
     const entrants: Entrant[] = [];
     const occupied = new Map<string, readonly Ip[]>();
-    for (const {
-      key,
-      current: claim,
-      held,
-      keepOnly,
-      changed,
-      ...entry
-    } of this.#entries.values()) {
-      if (claim !== undefined) entrants.push({ claim, keepOnly, changed });
+    for (const { key, claim, held, keepOnly, changed, ...entry } of this.#entries.values()) {
+      if (claim !== undefined) entrants.push({ claim, promised: held, keepOnly, changed });
       const others = without(entry.occupied, held);
       if (others.length > 0) occupied.set(key, others);
     }
@@ -192,6 +182,9 @@ export class Allocator {
     if (this.#isStale || before === undefined || this.#dirty.has(entry)) return false;
     if (this.#restless.has(entry) || keepOnly !== entry.keepOnly) return false;
     if (!sameWish(before, claim) || !sameList(entry.held, held)) return false;
+    // Against these what is shown counts for more than what is promised.
+    const hasRivals = this.#taken.size > 0 || this.#remnants.size > 0;
+    if (hasRivals && !sameList(before.held, claim.held)) return false;
     if (used.length !== held.length || !used.every((ip) => has(held, ip))) return false;
     return before.since === claim.since || held.every((ip) => this.#holders.of(ip).length === 1);
   }
@@ -253,7 +246,7 @@ export class Allocator {
     }
   }
 
-  #isBarred(ip: Ip, { current: claim }: Entry): boolean {
+  #isBarred(ip: Ip, { claim }: Entry): boolean {
     return claim !== undefined && this.#ledger.isBarred(ip, claim);
   }
 
@@ -261,7 +254,7 @@ export class Allocator {
   #keep(): Entry[] {
     const lacking: Entry[] = [];
     for (const entry of [...this.#dirty].toSorted(bySeniority)) {
-      const { current: claim, held, keepOnly, was } = entry;
+      const { claim, held, keepOnly, was } = entry;
       if (claim !== undefined && claim.barred === undefined && !this.#isUntouched(held)) {
         entry.kept = keepable(claim, held, this.#ledger);
         for (const ip of entry.kept) this.#ledger.take(ip, claim);
@@ -292,9 +285,9 @@ export class Allocator {
   }
 
   #give(entry: Entry): void {
-    const { current: claim, held, used, left } = entry;
+    const { claim, held, used, left } = entry;
     assert(claim !== undefined, 'who lacks something has a claim');
-    entry.used = give(claim, used, this.#ledger, this.#order);
+    entry.used = give(claim, held, used, this.#ledger, this.#order);
     this.#setLeft(entry);
     for (const ip of without(used, entry.used)) {
       this.#hasGivenUp = true;
@@ -310,7 +303,11 @@ export class Allocator {
     const isWaiting = !keepOnly && claim.barred === undefined && decision.kind !== 'untouched';
     if (isWaiting && !suffices(claim, used)) this.#waiting.add(entry);
     else this.#waiting.delete(entry);
-    if (decision.kind === 'denied' && kept.length > 0) this.#restless.add(entry);
+    if (decision.kind === 'denied') {
+      // It was perhaps served before somebody gave up what it had kept.
+      const isEarly = this.#hasGivenUp && this.#touched.concerns(entry);
+      if (kept.length > 0 || isEarly) this.#restless.add(entry);
+    }
     if (decision.kind === 'allocated') {
       const { addresses } = decision;
       if (entry.changed) entry.changed = without(entry.held, addresses).length > 0;
@@ -345,6 +342,7 @@ function byFamily(a: Ip, b: Ip): number {
 }
 
 /** What it shows, or where that is nothing what it was promised. */
-function holding(claim: Claim, decision: Decision | undefined): readonly Ip[] {
+function holding({ claim, promised }: Entrant, decision: Decision | undefined): readonly Ip[] {
+  if (promised !== undefined) return promised;
   return claim.held.length > 0 || decision?.kind !== 'allocated' ? claim.held : decision.addresses;
 }

@@ -11,10 +11,7 @@ export class Entry {
   readonly key: string;
   /** undefined: it only shows addresses. */
   claim: Claim | undefined = undefined;
-  /**
-   * Besides what its claim says: what was decided last where that was something, so a promise
-   * counts as kept before the source shows it.
-   */
+  /** What its claim holds; but what was decided since where that is something. */
   held: readonly Ip[] = NOTHING;
   /** The request cannot be understood: keep what is held, ask for nothing. */
   keepOnly = false;
@@ -34,14 +31,6 @@ export class Entry {
 
   constructor(key: string) {
     this.key = key;
-  }
-
-  /** Its claim, holding what it holds by now. */
-  get current(): Claim | undefined {
-    const { claim, held } = this;
-    if (claim === undefined || claim.held === held) return claim;
-    this.claim = { ...claim, held };
-    return this.claim;
   }
 }
 

@@ -15,9 +15,13 @@ import type { Ledger } from './ledger.ts';
 import type { Order } from './order.ts';
 import type { Stock } from './stock.ts';
 
-/** All that the Service has from now on; `kept` is its already. Empty: nothing, not even that. */
+/**
+ * All that the Service has from now on; of what it `held` it has `kept` already. Empty: nothing, not
+ * even that.
+ */
 export function give(
   claim: Claim,
+  held: readonly Ip[],
   kept: readonly Ip[],
   ledger: Ledger,
   order: Order,
@@ -39,7 +43,7 @@ export function give(
   const more = complete(claim, own, ledger);
   const { want, order: families } = claim.families;
   const hasBoth = families.every((family) => countOf(more, family) > 0);
-  const hadBoth = families.every((family) => countOf(claim.held, family) > 0);
+  const hadBoth = families.every((family) => countOf(held, family) > 0);
   if (want === 'first' || hasBoth || (want === 'prefer' && !hadBoth)) return more;
   if (want === 'prefer') {
     const pair = fromPools(claim, ledger, order, true);

@@ -43,6 +43,12 @@ export class Touched {
     return this.#addresses[family].has(value);
   }
 
+  /** Whether something of the same pool has changed. */
+  #isNear(ip: Ip): boolean {
+    const stock = this.#ledger.stockOf(ip);
+    return this.#has(ip) || (stock !== undefined && this.#stocks.has(stock));
+  }
+
   /** How many addresses a namespace uses may change. */
   spent(namespace: string): void {
     this.#namespaces.add(namespace);
@@ -74,7 +80,8 @@ export class Touched {
     const { quotas } = this.#ledger;
     if (quotas.has(claim.namespace) && this.#namespaces.has(claim.namespace)) return true;
     if (claim.requested.length > 0) return claim.requested.some((ip) => this.#has(ip));
-    if (this.#ledger.keptFor(claim.key).some((ip) => this.#has(ip))) return true;
+    // What is kept for it may be in a pool that it gets nothing else from.
+    if (this.#ledger.keptFor(claim.key).some((ip) => this.#isNear(ip))) return true;
     const [first] = decision?.kind === 'allocated' ? used : [];
     const own = first === undefined ? undefined : this.#ledger.stockOf(first);
     for (const [stock, families] of this.#stocks) {
