@@ -259,11 +259,17 @@ describe('a watch', () => {
           place: 'IPAddressPool',
           path: '',
           message: expect.stringMatching(/does not know IPAddressPool.*install its definition/),
+          refusal: 'absent',
         },
       },
       {
         type: 'problem',
-        problem: { place: 'Node', path: '', message: expect.stringMatching(/403.*RBAC/) },
+        problem: {
+          place: 'Node',
+          path: '',
+          message: expect.stringMatching(/403.*RBAC/),
+          refusal: 'forbidden',
+        },
       },
     ]);
   });
