@@ -71,6 +71,8 @@ export class Keeper implements Machine<KeeperInput, KeeperOutput> {
   readonly #duty: Duty;
   #wanted: ReadonlyMap<string, Wanted> | undefined;
   readonly #objects = new Map<string, KubeObject>();
+  /** What may not be as it should: among ten thousand the few that something happened to. */
+  readonly #doubtful = new Set<string>();
   readonly #underWay = new Set<string>();
   readonly #pauses = new Map<string, Pause>();
   #due: Instant | undefined;
@@ -124,12 +126,15 @@ export class Keeper implements Machine<KeeperInput, KeeperOutput> {
   #watch(event: WatchEvent): void {
     if (event.type === 'put') {
       const key = keyOf(event.object);
-      if (!this.#objects.has(key)) this.#isChanged = true;
+      // What a duty wants may follow from what there is; not what was made because it was wanted.
+      if (!this.#objects.has(key) && this.#wanted?.has(key) !== true) this.#isChanged = true;
       this.#objects.set(key, event.object);
+      this.#doubtful.add(key);
       this.#shown(key);
     }
     if (event.type === 'delete') {
       this.#objects.delete(event.key);
+      this.#doubtful.add(event.key);
       this.#shown(event.key);
     }
     if (event.type === 'synced') this.#isSynced = true;
@@ -145,6 +150,7 @@ export class Keeper implements Machine<KeeperInput, KeeperOutput> {
 
   #done(key: string, result: Written, now: Instant): void {
     this.#underWay.delete(key);
+    this.#doubtful.add(key);
     if (result.ok) {
       this.#barredUntil = undefined;
       // What was written may be shown already; nothing is written of what was deleted.
@@ -182,16 +188,19 @@ export class Keeper implements Machine<KeeperInput, KeeperOutput> {
     if (this.#isChanged) {
       this.#isChanged = false;
       this.#wanted = this.#duty.wanted(this.#objects);
+      for (const key of this.#wanted?.keys() ?? []) this.#doubtful.add(key);
+      for (const key of this.#objects.keys()) this.#doubtful.add(key);
     }
     if (this.#wanted === undefined) return;
     for (const [key, { until }] of this.#pauses) {
       const isKnown = this.#wanted.has(key) || this.#objects.has(key);
       if (until <= now && !isKnown) this.#pauses.delete(key);
     }
-    for (const key of new Set([...this.#wanted.keys(), ...this.#objects.keys()])) {
+    for (const key of this.#doubtful) {
       if (this.#underWay.size >= MOST) return;
       if (this.#underWay.has(key) || (this.#pauses.get(key)?.until ?? now) > now) continue;
       const step = this.#stepFor(key, this.#wanted.get(key));
+      this.#doubtful.delete(key);
       if (step === undefined) {
         this.#pauses.delete(key);
         continue;
