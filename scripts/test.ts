@@ -7,6 +7,9 @@
 import { BIN, check, runSteps, suite, tests } from './steps.ts';
 import type { Step } from './steps.ts';
 
+/** Files of test/lab that are about data planes alone. */
+const PLANES = '(dataplane|differential|packet|plane)';
+
 const STEPS: readonly Step[] = [
   check('types', BIN('tsc'), '-p', 'tsconfig.json'),
   check('pure', BIN('tsc'), '-p', 'tsconfig.pure.json'),
@@ -20,7 +23,14 @@ const STEPS: readonly Step[] = [
   tests('unit', false, '--maxWorkers=1', suite('unit')),
   tests('fuzz', false, '-i', suite('fuzz')),
   tests('contract', true, '-i', suite('contract')),
-  tests('lab', true, '-i', suite('lab'), `--testPathIgnorePatterns=${suite('lab')}demo`),
+  tests('planes', true, '-i', `${suite('lab')}${PLANES}`),
+  tests(
+    'lab',
+    true,
+    '-i',
+    suite('lab'),
+    `--testPathIgnorePatterns=${suite('lab')}(demo|${PLANES})`,
+  ),
   tests('demo', true, '-i', `${suite('lab')}demo`),
 ];
 

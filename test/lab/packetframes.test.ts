@@ -61,7 +61,7 @@ describe('the packet plane and respond.ts', () => {
           const target = expected.target === undefined ? [] : [`answered ${expected.target}`];
           expect(names).toEqual(counts ? [expected.verdict, ...target] : []);
         }),
-        { numRuns: 1500 },
+        { numRuns: 1000 },
       );
       const ended = until === FOREVER ? 'answered' : 'lapsed';
       const every = ['otherhost', 'oversized', 'malformed', 'gratuitous', 'unattached'];

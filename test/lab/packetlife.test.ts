@@ -2,7 +2,7 @@
  * What befalls the packet plane: it freezes and wakes, interfaces come and go under it, a flood of
  * foreign questions passes by, it lacks the right. It runs with NET_RAW and nothing else.
  */
-import { readFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -30,6 +30,15 @@ function ticks(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const [user, system] = stat.slice(stat.lastIndexOf(')')).split(' ').slice(12, 14);
   return Number(user) + Number(system);
+}
+
+/** Returns when every thread stands. */
+function freeze(host: PlaneProcess): void {
+  host.signal('SIGSTOP');
+  const tasks = `/proc/${host.child.pid}/task`;
+  const stands = (id: string): boolean =>
+    readFileSync(`${tasks}/${id}/stat`, 'utf8').includes(') T ');
+  while (!readdirSync(tasks).every(stands));
 }
 
 describe('with NET_RAW', () => {
@@ -79,7 +88,7 @@ describe('a plane on a cable', () => {
 
   test('a frozen process answers no stale question when it wakes, whatever the lease', async () => {
     expect(await cable.ask(near.index, QUESTION)).toHaveLength(1);
-    host.signal('SIGSTOP');
+    freeze(host);
     cable.settle = undefined;
     for (let n = 0; n < 5; n++) expect(await cable.ask(near.index, QUESTION)).toEqual([]);
     const asked = cable.now();
