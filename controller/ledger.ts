@@ -211,8 +211,8 @@ export class Ledger {
   #lowestShared(stock: Stock, family: Family, claim: Claim, mayMore: boolean): Place | undefined {
     const key = groupKey(claim);
     const group = key === undefined ? undefined : this.#groups.get(key);
-    const own = mayMore ? undefined : this.#spent.get(claim.namespace);
-    const isAllowed = (slot: Slot): boolean => own === undefined || own.has(slot);
+    const own = this.#spent.get(claim.namespace);
+    const isAllowed = (slot: Slot): boolean => mayMore || own?.has(slot) === true;
     return group?.lowest(stock, family, claim, isAllowed);
   }
 

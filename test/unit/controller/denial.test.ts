@@ -129,6 +129,13 @@ describe('quotas', () => {
     ]);
   });
 
+  test('joining an address of another namespace counts', () => {
+    const wishes = { b: { share: 'k' }, c: { share: 'k', spec: tcp(2), namespace: 'other' } };
+    const none = { quotas: new Map([['d', 0]]) };
+    const held = { ...wishes, c: { ...wishes.c, held: '192.0.2.240' } };
+    expect(words(decide([LAN], held, none).get('d/b'))).toContain('QuotaExhausted');
+  });
+
   test('who holds addresses keeps them when the quota shrinks; nobody gains', () => {
     const dual = pool('dual', '192.0.2.240/30 2001:db8::/126');
     const wishes = {
