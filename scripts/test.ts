@@ -18,7 +18,7 @@ const STEPS: readonly Step[] = [
   check('crds', process.execPath, 'scripts/crds.ts', '--check'),
   check('manifests', process.execPath, 'scripts/manifests.ts', '--check'),
   check('bytecode', process.execPath, 'scripts/bytecode.ts', '--check'),
-  check('fuzz', process.execPath, 'scripts/fuzz.ts'),
+  check('libfuzzer', process.execPath, 'scripts/fuzz.ts'),
   tests('tidy', false, '-i', suite('tidy')),
   tests('unit', false, '--maxWorkers=1', suite('unit')),
   tests('fuzz', false, '-i', suite('fuzz')),
