@@ -84,3 +84,10 @@ export function withReservation(claim: AddressClaim, service: Meta): AddressClai
   if (wants ? reservedFor !== undefined : !isOurs) return claim;
   return { ...claim, spec: wants ? { ...spec, reservedFor: { namespace, name } } : spec };
 }
+
+/** An API server sorts fields its own way. */
+export function saysTheSame({ spec: a }: AddressClaim, { spec: b }: AddressClaim): boolean {
+  const gist = ({ holders = [], reservedFor }: AddressClaim['spec']): string =>
+    JSON.stringify([holders.map(idOf), reservedFor?.namespace, reservedFor?.name]);
+  return gist(a) === gist(b);
+}

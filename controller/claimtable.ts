@@ -12,7 +12,7 @@ import { earlier } from '../lib/time.ts';
 import type { Instant } from '../lib/time.ts';
 import { formatIp, parseIp } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
-import { holderOf, idOf } from './addressclaim.ts';
+import { holderOf, idOf, saysTheSame } from './addressclaim.ts';
 import type { AddressClaim, Holder } from './addressclaim.ts';
 
 /** What is to be done about one claim, one thing at a time. */
@@ -90,7 +90,7 @@ export class ClaimTable {
     // Of what we are just doing the answer tells.
     const act = entry.act?.act;
     const isOwn = act?.kind === 'create' || act?.kind === 'replace';
-    return !isOwn || JSON.stringify(act.claim.spec) !== JSON.stringify(claim.spec);
+    return !isOwn || !saysTheSame(act.claim, claim);
   }
 
   entryOf(ip: Ip): ClaimEntry {
