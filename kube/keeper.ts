@@ -117,7 +117,9 @@ export class Keeper implements Machine<KeeperInput, KeeperOutput> {
     // Many requests are under way: the end of one is an input.
     if (!this.#isSynced || this.#underWay.size >= MOST) return undefined;
     let at = this.#due;
-    for (const [key, { until }] of this.#pauses) {
+    // As long as it is not known what is wanted, nothing is tried again.
+    const pauses = this.#wanted === undefined ? [] : this.#pauses;
+    for (const [key, { until }] of pauses) {
       if (!this.#underWay.has(key)) at = earlier(at, until);
     }
     return at === undefined ? undefined : Math.max(at, this.#barredUntil ?? at);

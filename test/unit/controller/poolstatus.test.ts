@@ -122,3 +122,19 @@ test('without the right to it: said once, tried once a minute', () => {
   kept.pass(60_000);
   expect(kept.status('metallb-system/c')).toEqual(counters([1, 9]));
 });
+
+test('another one writes from now on, while our writes fail: no more is tried, nothing spins', () => {
+  kept.put(pool('lan'));
+  kept.failure = { kind: 'unavailable', message: 'nobody answers' };
+  usage = used('lan', [2, 10n]);
+  kept.change();
+  const tried = kept.asked.length;
+  usage = undefined;
+  kept.change();
+  kept.pass(600_000);
+  expect(kept.asked).toHaveLength(tried);
+  [kept.failure, usage] = [undefined, used('lan', [3, 10n])];
+  kept.change();
+  kept.pass(60_000);
+  expect(kept.status(LAN)).toEqual(counters([3, 7]));
+});
