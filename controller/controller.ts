@@ -4,7 +4,7 @@
  * bursts of changes are decided on together. In a steady state nothing comes out.
  *
  *     Settings (pools …) ─▶ ┐
- *     Writer (Services) ──▶ ├─ views ─▶ allocate ─▶ plan ─▶ Writer: claims, then the status
+ *     Writer (Services) ──▶ ├─ views ─▶ decide ──▶ plan ─▶ Writer: claims, then the status
  *     Claims ─────────────▶ ┘
  *
  * What the watch shows as promised by a write is no news, so a thousand writes are not a thousand
@@ -31,10 +31,10 @@ import { formatIp, sameIp } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
 import type { SpeakerReport } from '../owners/report.ts';
 import { holderOf, idOf } from './addressclaim.ts';
-import { allocate } from './allocate.ts';
 import type { Decision } from './allocate.ts';
 import { Claims } from './claims.ts';
 import type { ClaimAct } from './claimtable.ts';
+import { Decider } from './decider.ts';
 import type { Note } from './note.ts';
 import type { Subject } from './plan.ts';
 import type { Reports } from './reports.ts';
@@ -45,7 +45,7 @@ import type { Usage } from './usage.ts';
 import { viewOf } from './view.ts';
 import type { View } from './view.ts';
 import { Writer, promisedBy } from './writer.ts';
-import type { Moment } from './writer.ts';
+import type { Circumstances, DecisionMoment } from './writer.ts';
 
 /** What the controller reads; nothing is written before all of it is known. */
 export const WATCHED: readonly Resource[] = [SERVICE, IP_ADDRESS_POOL];
@@ -117,6 +117,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
   readonly #reports: Reports | undefined;
   readonly #settings: Settings;
   readonly #claims: Claims;
+  readonly #decider = new Decider();
   readonly #writer: Writer;
   /** Addresses of Services that cannot be read. */
   readonly #reserved = new Map<string, readonly Ip[]>();
@@ -149,10 +150,14 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     this.#turn += 1;
     switch (input.type) {
       case 'written':
-        if (this.#writer.written(input.update, input.result, now)) this.#due ??= now;
+        if (this.#writer.written(input.update, input.result, this.#circumstances(now))) {
+          this.#due ??= now;
+        }
         break;
       case 'claimed':
-        this.#claimed(input.act, input.result, now);
+        if (this.#writer.claimed(input.act, input.result, this.#circumstances(now))) {
+          this.#due ??= now;
+        }
         break;
       case 'reported':
         this.#reported(input.report, now);
@@ -218,10 +223,9 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     if (this.#reports?.take(report, now) === true) this.#due ??= now + REPORTS_SETTLE;
   }
 
-  #claimed(act: ClaimAct, result: Result<unknown, KubeFailure>, now: Instant): void {
+  #circumstances(now: Instant): Circumstances {
     const [turn, leads, isWaitedFor] = [this.#turn, this.#leads, this.#isWaitedFor];
-    const isNews = this.#writer.claimed(act, result, { turn, now, leads, isWaitedFor });
-    if (isNews) this.#due ??= now;
+    return { now, turn, wall: this.#wall(now), leads, isWaitedFor };
   }
 
   #isSynced(): boolean {
@@ -300,13 +304,12 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     });
     const ids = new Map(views.map(({ service, key }) => [idOf(holderOf(service.metadata)), key]));
     const isKnown = (id: string): boolean => ids.has(id);
-    const occupied = new Map(views.map(({ key, occupied: theirs }) => [key, theirs]));
-    const decisions = allocate({
-      entrants: views.flatMap(({ entrant }) => entrant ?? []),
+    const decisions = this.#decider.decide({
+      services: views,
       pools: config.pools,
       quotas: this.#settings.quotas,
       reserved: this.#reserved,
-      occupied: new Map([...occupied, ...this.#claims.leaving()]),
+      leaving: this.#claims.leaving(),
       taken: this.#claims.taken(isKnown),
       incomplete: this.#troubles.concern(IP_ADDRESS_POOL.kind),
     });
@@ -319,7 +322,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     if (this.#claims.isOn) this.#writer.tidyOrphans(isKnown, this.#turn);
   }
 
-  #write(view: View, decisions: ReadonlyMap<string, Decision>, moment: Moment): void {
+  #write(view: View, decisions: ReadonlyMap<string, Decision>, moment: DecisionMoment): void {
     const { key } = view;
     const entry = this.#writer.get(key);
     if (entry === undefined) return;

@@ -32,7 +32,7 @@ interface Outcome {
 
 const ROOT = join(import.meta.dirname, '..');
 const SCRATCH = mkdtempSync(join(tmpdir(), 'arpeggio-test-'));
-const STEP_LIMIT_MS = 200_000;
+const STEP_LIMIT_MS = 600_000;
 const SIGN_OF_LIFE_MS = 5000;
 
 /** A command of the npm packages. */

@@ -1,0 +1,159 @@
+/**
+ * Decides as `allocate` would from the same facts, and tells an Allocator only what is another
+ * than last time. Whoever decides hands over all facts each time, so nothing can be forgotten, and
+ * nothing is remembered that the facts do not say: a decision that is not carried out (yet) holds
+ * nothing. That something is as it was costs a comparison of references.
+ *
+ * One thing is remembered: whose own change of what it shares made a conflict. It is the one that
+ * moves, until it does (MetalLB's rule).
+ */
+import type { Pool } from '../config/model.ts';
+import { assert } from '../lib/assert.ts';
+import { parseIp } from '../net/ip.ts';
+import type { Ip } from '../net/ip.ts';
+import type { Decision, Entrant, Taken } from './allocate.ts';
+import { Allocator } from './allocator.ts';
+import { NOTHING, sameList, sharesAlike, without } from './entry.ts';
+import type { Quotas } from './ledger.ts';
+
+type Addresses = ReadonlyMap<string, readonly Ip[]>;
+
+/** One Service, or what is left of one; the same object as long as it says the same. */
+export interface Fact {
+  readonly key: string;
+  /** undefined: no claim (any more). */
+  readonly entrant: Entrant | undefined;
+  /** Addresses that it shows besides those its claim holds. */
+  readonly occupied: readonly Ip[];
+}
+
+export interface Facts {
+  readonly services: readonly Fact[];
+  readonly pools: ReadonlyMap<string, Pool>;
+  readonly quotas: Quotas;
+  /** Some pools cannot be read. */
+  readonly incomplete: boolean;
+  /** Addresses of Services that cannot be read, by key. */
+  readonly reserved: Addresses;
+  /** Addresses of Services that are gone, by keys that are no Service's. */
+  readonly leaving: Addresses;
+  /** By text of the address. */
+  readonly taken: ReadonlyMap<string, Taken>;
+}
+
+const NONE: Addresses = new Map();
+
+export class Decider {
+  readonly #allocator = new Allocator();
+  #services = new Map<string, Fact>();
+  #settings: Pick<Facts, 'pools' | 'quotas' | 'incomplete'> | undefined;
+  #reserved = NONE;
+  #leaving = NONE;
+  #taken: ReadonlyMap<string, Taken> = new Map();
+  /** Keys of those whose own change may have made a conflict. */
+  readonly #changed = new Set<string>();
+
+  /** By key of the Service; a decision that is as before is the same object. */
+  decide(facts: Facts): ReadonlyMap<string, Decision> {
+    this.#configure(facts);
+    eachChange(this.#reserved, facts.reserved, (key, now = NOTHING) => {
+      this.#allocator.reserve(key, now);
+    });
+    this.#reserved = new Map(facts.reserved);
+    eachChange(this.#leaving, facts.leaving, (key, shown = NOTHING) => {
+      this.#allocator.put({ key, entrant: undefined, shown });
+    });
+    this.#leaving = new Map(facts.leaving);
+    this.#claimed(facts.taken);
+    this.#put(facts.services);
+    this.#allocator.decide();
+    const { decisions } = this.#allocator;
+    for (const key of this.#changed) {
+      if (!isLosing(this.#services.get(key), decisions.get(key))) this.#changed.delete(key);
+    }
+    return decisions;
+  }
+
+  #configure({ pools, quotas, incomplete }: Facts): void {
+    const before = this.#settings;
+    const isSame = before?.pools === pools && before.quotas === quotas;
+    if (isSame && before.incomplete === incomplete) return;
+    this.#settings = { pools, quotas, incomplete };
+    this.#allocator.configure(this.#settings);
+  }
+
+  #claimed(taken: Facts['taken']): void {
+    for (const text of new Set([...this.#taken.keys(), ...taken.keys()])) {
+      const [before, now] = [this.#taken.get(text), taken.get(text)];
+      if (gist(before) === gist(now)) continue;
+      const ip = parseIp(text);
+      assert(ip.ok, `${text} is the text of an address`);
+      this.#allocator.claimed(ip.value, now);
+    }
+    this.#taken = new Map(taken);
+  }
+
+  #put(services: readonly Fact[]): void {
+    const before = this.#services;
+    this.#services = new Map();
+    for (const fact of services) {
+      const { key, entrant, occupied } = fact;
+      const known = before.get(key);
+      before.delete(key);
+      this.#services.set(key, fact);
+      if (known?.entrant && entrant && isConflicting(known.entrant, entrant)) {
+        this.#changed.add(key);
+      }
+      if (known !== undefined && sameFact(known, fact) && this.#isKept(fact)) continue;
+      const changed = this.#changed.has(key);
+      const own = entrant && { ...entrant, promised: entrant.claim.held, changed };
+      this.#allocator.put({ key, entrant: own, shown: occupied });
+    }
+    for (const key of before.keys()) {
+      this.#changed.delete(key);
+      this.#allocator.delete(key);
+    }
+  }
+
+  /** The Allocator takes what it has decided for held; whether that is what is held. */
+  #isKept({ key, entrant }: Fact): boolean {
+    const decision = this.#allocator.decisions.get(key);
+    if (decision?.kind !== 'allocated') return true;
+    return entrant !== undefined && sameList(decision.addresses, entrant.claim.held);
+  }
+}
+
+function sameFact(before: Fact, now: Fact): boolean {
+  if (before === now) return true;
+  const [a, b] = [before.entrant, now.entrant];
+  if (a?.claim !== b?.claim || a?.keepOnly !== b?.keepOnly) return false;
+  return sameList(before.occupied, now.occupied);
+}
+
+/** It holds something, and shares it, or its ports, in another way than before. */
+function isConflicting({ claim: before }: Entrant, { claim }: Entrant): boolean {
+  return before !== claim && claim.held.length > 0 && !sharesAlike(before, claim);
+}
+
+/** Something that it holds is decided to be taken away. */
+function isLosing(fact: Fact | undefined, decision: Decision | undefined): boolean {
+  const held = fact?.entrant?.claim.held ?? NOTHING;
+  const kept = decision?.kind === 'allocated' ? decision.addresses : NOTHING;
+  return without(held, kept).length > 0;
+}
+
+function eachChange(
+  before: Addresses,
+  after: Addresses,
+  tell: (key: string, now: readonly Ip[] | undefined) => void,
+): void {
+  for (const key of before.keys()) if (!after.has(key)) tell(key, undefined);
+  for (const [key, now] of after) {
+    const known = before.get(key);
+    if (known === undefined || !sameList(known, now)) tell(key, now);
+  }
+}
+
+function gist(taken: Taken | undefined): string {
+  return taken === undefined ? '' : JSON.stringify([taken.by, taken.firm, ...taken.for]);
+}
