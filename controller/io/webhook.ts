@@ -18,6 +18,8 @@ import { CONVERT_PATH, convert, isAdmissionPath, reviewAdmission } from '../revi
 
 /** A review holds an object twice, and an object has at most 1.5 MiB in etcd. */
 const MOST_BYTES = 8 * 2 ** 20;
+/** What is judged is walked with recursion, and anybody who reaches the port may ask. */
+const MOST_LEVELS = 100;
 /** The API server waits 10 s unless told. */
 const PATIENCE: Millis = 5000;
 const LOOK_EVERY: Millis = 20;
@@ -72,6 +74,7 @@ export class Webhook {
     }
     const text = await read(request);
     if (text === undefined) return refuse(413, `a review has at most ${MOST_BYTES} bytes`);
+    if (isDeep(text)) return refuse(400, `this is nested more than ${MOST_LEVELS} deep`);
     const question = parsed(text);
     const answer = isAdmission ? await this.#review(question) : convert(question);
     if (answer === undefined) return refuse(503, 'not everything has been read yet; try again');
@@ -95,6 +98,21 @@ function refuse(status: number, message: string): Reply {
 
 function send(response: ServerResponse, { status, body }: Reply): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+}
+
+/** Brackets inside of strings are none. By hand: a pattern would go back and forth over 8 MiB. */
+function isDeep(text: string): boolean {
+  let level = 0;
+  let isText = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text[at];
+    if (char === '"') isText = !isText;
+    else if (isText) at += char === '\\' ? 1 : 0;
+    else if (char === '[' || char === '{') level += 1;
+    else if (char === ']' || char === '}') level -= 1;
+    if (level > MOST_LEVELS) return true;
+  }
+  return false;
 }
 
 function parsed(text: string): unknown {

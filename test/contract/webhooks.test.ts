@@ -116,11 +116,15 @@ const puts = (): number =>
 const served = (): Promise<boolean> =>
   soon('webhooks', () => log.some((line) => line.includes('WebhooksServed')));
 
-async function ask(ca: string, question: object): Promise<unknown> {
+function ask(ca: string, question: object): Promise<unknown> {
+  return askText(ca, JSON.stringify(question));
+}
+
+async function askText(ca: string, question: string): Promise<unknown> {
   const path = '/validate-metallb-io-v1beta1-ipaddresspool';
   const [servername] = NAMES;
   const how = { host: '127.0.0.1', port, path, method: 'POST', ca, servername, agent: false };
-  const asked = request(how as object).end(JSON.stringify(question));
+  const asked = request(how as object).end(question);
   const [response] = (await once(asked, 'response')) as [IncomingMessage];
   let text = '';
   for await (const part of response.setEncoding('utf8')) text += String(part);
@@ -153,6 +157,21 @@ describe('with the manifests of MetalLB', () => {
       response: { allowed: false, status: { message: expect.stringContaining('overlaps') } },
     });
     expect(await ask(ca, {})).toEqual({ message: expect.stringContaining('AdmissionReview') });
+  });
+
+  test('whoever reaches the port cannot end the program with a review nested without end', async () => {
+    api.put(configuration(''));
+    begin();
+    await served();
+    const ca = Buffer.from(kept('webhook-server-cert')?.['ca.crt'] ?? '', 'base64').toString();
+    const deep = '['.repeat(200_000) + ']'.repeat(200_000);
+    const text = JSON.stringify(creation([])).replace('[]', deep);
+    expect(await askText(ca, text)).toEqual({ message: expect.stringContaining('deep') });
+    const brackets = ['{"a":"[', '192.0.2.16/28'].map((part) => part.padEnd(2000, '['));
+    expect(await ask(ca, creation(brackets))).toMatchObject({ response: { allowed: false } });
+    expect(await ask(ca, creation(['192.0.2.16/28']))).toMatchObject({
+      response: { allowed: true },
+    });
   });
 
   test('without a Secret one is made, by the name that goes with the Service', async () => {
