@@ -23,6 +23,8 @@ export async function command<S extends FlagSpec>(
   }
   const started = await run(flags.value);
   if (!started.ok) fail(`${program}: ${started.error}`, 1);
+  // Watches of files and most timers let a process go; one that serves nothing would end here.
+  setInterval(() => undefined, 2 ** 31 - 1);
 }
 
 function fail(sentence: string, code: number): never {

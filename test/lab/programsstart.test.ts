@@ -145,6 +145,20 @@ describe.each([
   });
 });
 
+test('a controller that serves nothing runs all the same, until it is told to end', async () => {
+  const argv = [process.execPath, ...controller({ port: 0 })];
+  const program = Program.start(lab, {
+    name: 'silent',
+    argv,
+    directory,
+    namespace: segment.control,
+  });
+  await program.line((line) => line.includes('Started'), 20_000, 'it starts');
+  const ended = program.until(() => program.exit !== undefined, 2000, 'its end');
+  await expect(ended).rejects.toThrow('its end');
+  expect(await program.stop()).toMatchObject({ code: 0 });
+});
+
 describe('speaker', () => {
   test('secret missing or too short', async () => {
     expect(await complaint(speaker({ 'secret-file': nowhere }))).toMatch(/nowhere/);
