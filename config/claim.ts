@@ -117,15 +117,25 @@ export function isOurs(service: Service, lbClass?: string): boolean {
 
 /** Addresses in `status.loadBalancer.ingress`; host names and malformed ones are left out. */
 export function heldAddresses(service: Pick<Service, 'status'>): readonly Ip[] {
+  const ingress = service.status?.loadBalancer?.ingress;
+  if (ingress === undefined) return NOTHING;
+  const known = readings.get(ingress);
+  if (known !== undefined) return known;
   const held: Ip[] = [];
-  for (const { ip } of service.status?.loadBalancer?.ingress ?? []) {
+  for (const { ip } of ingress) {
     const parsed = ip === undefined ? undefined : parseIp(ip);
     if (parsed?.ok === true && !held.some((other) => sameIp(other, parsed.value))) {
       held.push(parsed.value);
     }
   }
+  readings.set(ingress, held);
   return held;
 }
+
+const NOTHING: readonly Ip[] = [];
+
+/** An address costs a microsecond to read, and every decision looks at every Service. */
+const readings = new WeakMap<readonly unknown[], readonly Ip[]>();
 
 interface Reading {
   readonly claim: Claim;

@@ -45,9 +45,11 @@ export interface Subject {
 
 /** `wall`: RFC 3339 time, for a condition that changes its status. undefined: nothing to do. */
 export function plan(subject: Subject, wall: string): Plan | undefined {
-  const { service, decision } = subject;
+  const { service, decision, announcement } = subject;
   if (decision === undefined) return planOther(service);
   if (decision.kind === 'untouched') return undefined;
+  const known = asWanted.get(service);
+  if (known?.decision === decision && known.announcement === announcement) return undefined;
   const held = heldAddresses(service).map(formatIp);
   const isWaiting = decision.kind === 'denied' && decision.reason === 'AddressBeingReleased';
   // A moment only: say nothing, unless an address must be given back, which others wait for.
@@ -60,11 +62,17 @@ export function plan(subject: Subject, wall: string): Plan | undefined {
     annotations[ANNOUNCED_BY] === wanted.announcedBy &&
     sameCondition(conditionOf(service, ALLOCATED), wanted.condition) &&
     sameCondition(conditionOf(service, ANNOUNCED), wanted.announced);
-  if (same) return undefined;
+  if (same) {
+    asWanted.set(service, { decision, announcement });
+    return undefined;
+  }
   const { ingress, pool, announcedBy, condition, announced } = wanted;
   const digest = JSON.stringify([ingress, pool, announcedBy, gist(condition), gist(announced)]);
   return { update: updateOf(service, wanted), digest, events: eventsOf(subject, wanted, held) };
 }
+
+/** Services that were found to be as they should be: nearly all, at nearly every decision. */
+const asWanted = new WeakMap<Service, Pick<Subject, 'decision' | 'announcement'>>();
 
 interface Wanted {
   readonly ingress: readonly LoadBalancerIngress[];
