@@ -16,8 +16,8 @@ import type { Order } from './order.ts';
 import type { Stock } from './stock.ts';
 
 /**
- * All that the Service has from now on; of what it `held` it has `kept` already. Empty: nothing, not
- * even that.
+ * All that the Service has from now on; of what it `held` it has `kept` already. Empty: nothing,
+ * not even that.
  */
 export function give(
   claim: Claim,

@@ -123,7 +123,7 @@ test('without the right to it: said once, tried once a minute', () => {
   expect(kept.status('metallb-system/c')).toEqual(counters([1, 9]));
 });
 
-test('another one writes from now on, while our writes fail: no more is tried, nothing spins', () => {
+test('another one writes from now on, while our writes fail: nothing spins', () => {
   kept.put(pool('lan'));
   kept.failure = { kind: 'unavailable', message: 'nobody answers' };
   usage = used('lan', [2, 10n]);
