@@ -7,6 +7,7 @@
 import type { Duty, Wanted } from '../kube/keeper.ts';
 import { CONFIGURATION_STATE } from '../kube/kube.ts';
 import type { Condition, KubeObject, OwnerReference } from '../kube/objects.ts';
+import { cut } from '../lib/quote.ts';
 
 /** What a program thinks of the newest configuration. */
 export interface Judgement {
@@ -119,7 +120,7 @@ function nameOf({ component, node }: ConfigStateOptions): string {
 }
 
 function messageOf(lines: Lines): string {
-  const shown = lines.slice(0, MOST_LINES).map((line) => line.slice(0, LONGEST));
+  const shown = lines.slice(0, MOST_LINES).map((line) => cut(line, LONGEST));
   const rest = lines.length - shown.length;
   return [...shown, ...(rest > 0 ? [`and ${rest} more`] : [])].join('\n');
 }

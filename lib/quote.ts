@@ -11,5 +11,13 @@ export function quote(text: string): string {
 
 /** The same without quotes, for names that stand for themselves. */
 export function brief(text: string): string {
-  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST)}...`;
+  return text.length <= LONGEST ? cut(text, LONGEST) : `${cut(text, LONGEST)}...`;
+}
+
+/**
+ * The beginning of a text. Half a character that is left over cannot be stored: the source would
+ * show something else than was written, and it would be written again, and again.
+ */
+export function cut(text: string, length: number): string {
+  return text.slice(0, length).replaceAll(/\p{Surrogate}/gu, '\ufffd');
 }

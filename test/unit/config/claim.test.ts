@@ -120,6 +120,13 @@ describe('requests', () => {
     ]);
   });
 
+  test('half a character is no part of a sentence: sources cannot keep it', () => {
+    const annotations = { 'metallb.io/loadBalancerIPs': `a${'\u{1f600}'.repeat(60)}` };
+    const said = problems(service({ loadBalancerIP: '192.0.2.1' }, annotations));
+    expect(said).toEqual([[at, expect.stringContaining('requested twice')]]);
+    expect(said).not.toEqual([[at, expect.stringMatching(/\p{Surrogate}/u)]]);
+  });
+
   test('a Service that cannot be understood goes on holding what it has', () => {
     const made = service({ loadBalancerIP: 'x' }, { 'metallb.io/address-pool': 'p' }, [
       '2001:db8::1',

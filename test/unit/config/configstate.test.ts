@@ -133,3 +133,10 @@ test('a thousand problems: the first, and how many more', () => {
   expect(lines).toContain('0 is wrong');
   expect(lines).toContain('and 980 more');
 });
+
+test('a line that is cut in the middle of a character is written once', () => {
+  judgement = { problems: [`a${'\u{1f600}'.repeat(600)}`], asides: [] };
+  kept.change();
+  expect(state().errorSummary).toHaveLength(1000);
+  expect(state().errorSummary).not.toMatch(/\p{Surrogate}/u);
+});
