@@ -120,7 +120,7 @@ class Webhooks {
     this.#isSettling = false;
     if (this.#options.signal.aborted) return;
     if (settled.ok) {
-      this.#wait = 0;
+      [this.#wait, this.#said] = [0, ''];
       this.#alarm.set(settled.value ?? monotonic() + LOOK_EVERY);
     } else if (settled.error.kind === 'conflict') this.#alarm.set(monotonic() + RETRY_FIRST / 10);
     else {

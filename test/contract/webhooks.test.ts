@@ -225,14 +225,20 @@ describe('with the manifests of MetalLB', () => {
     expect(await served()).toBe(true);
   });
 
-  test('the API server fails for a while: it is said once', async () => {
+  test('the API server fails for a while: it is said once, and again when it fails again', async () => {
     api.put(configuration(''));
     const isSecret = ({ path }: { readonly path: string }): boolean => path.includes('/secrets');
     api.fail({ status: 500 }, isSecret);
     api.fail({ status: 500 }, isSecret);
     begin();
     await served();
-    expect(log.filter((line) => line.startsWith('warn'))).toHaveLength(1);
+    const warned = (): number => log.filter((line) => line.startsWith('warn')).length;
+    expect(warned()).toBe(1);
+    const before = await soon('a bundle', () => bundles()[0] !== '' && bundles()[0]);
+    api.fail({ status: 500 }, ({ path }) => path.includes('/secrets/'));
+    api.remove(SECRET, `${SYSTEM}/webhook-server-cert`);
+    await soon('another bundle', () => bundles()[0] !== before);
+    expect(warned()).toBe(2);
   });
 });
 
