@@ -4,7 +4,7 @@
  * thousand Services must fit beside everything else in a small container.
  *
  * A projection is for reading. Whoever writes an object reads the whole of it first, or the fields
- * that are missing here would be taken from it.
+ * that are missing here would be taken from it; of kinds that are replaced all is kept.
  */
 import type { Resource } from './kube.ts';
 import type {
@@ -35,6 +35,13 @@ function partOf(kind: string, raw: KubeObject): Raw<KubeObject> {
       return sliceOf(raw as EndpointSlice);
     case 'Node':
       return nodeOf(raw);
+    case 'AddressClaim':
+    case 'Lease': {
+      // They are replaced as a whole: finalizers, owners and what kubectl remembers go back too.
+      const { apiVersion: _, kind: __, metadata, ...rest } = raw;
+      const { managedFields: ___, ...kept } = metadata as Meta & { managedFields?: unknown };
+      return { ...rest, metadata: kept };
+    }
     default: {
       // Kinds of ours are small, and what they hold is for us.
       const { apiVersion: _, kind: __, metadata, ...rest } = raw;
