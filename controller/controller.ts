@@ -35,6 +35,7 @@ import type { Decision } from './allocate.ts';
 import { Claims } from './claims.ts';
 import type { ClaimAct } from './claimtable.ts';
 import { Decider } from './decider.ts';
+import { promisedBy } from './errand.ts';
 import type { Note } from './note.ts';
 import type { Subject } from './plan.ts';
 import type { Reports } from './reports.ts';
@@ -44,7 +45,7 @@ import { usageOf } from './usage.ts';
 import type { Usage } from './usage.ts';
 import { viewOf } from './view.ts';
 import type { View } from './view.ts';
-import { Writer, promisedBy } from './writer.ts';
+import { Writer } from './writer.ts';
 import type { Circumstances, DecisionMoment } from './writer.ts';
 
 /** What the controller reads; nothing is written before all of it is known. */

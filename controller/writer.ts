@@ -6,19 +6,19 @@
  * the watch alone, in their order.
  */
 import { heldAddresses } from '../config/claim.ts';
-import { SERVICE } from '../kube/kube.ts';
 import type { KubeFailure, StatusUpdate } from '../kube/kube.ts';
 import { keyOf } from '../kube/objects.ts';
-import type { KubeObject, Service } from '../kube/objects.ts';
+import type { Service } from '../kube/objects.ts';
 import type { Result } from '../lib/result.ts';
 import { earlier } from '../lib/time.ts';
 import type { Instant, Millis } from '../lib/time.ts';
 import { sameIp } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
-import type { Claimant, Claims } from './claims.ts';
+import type { Claims } from './claims.ts';
 import type { ClaimAct } from './claimtable.ts';
 import type { ControllerOutput } from './controller.ts';
-import { FENCE } from './addressclaim.ts';
+import { claimantOf, fenced, isChange, isOdd, isUnderWay, versionOf } from './errand.ts';
+import type { Entry, Write } from './errand.ts';
 import { isOvertaken, plan } from './plan.ts';
 import type { Plan, Subject } from './plan.ts';
 import { isEcho } from './view.ts';
@@ -29,48 +29,29 @@ const RETRY_MOST: Millis = 30_000;
 /** Under way at once: enough to keep a source busy, few enough to be heard in between. */
 const MOST_WRITES = 64;
 
-export interface Entry {
-  service: Service;
-  /** Turn in which that version came. */
-  seen: number;
-  /** What was asked for last, as long as the source does not show a newer object. */
-  last: Write | undefined;
-  failures: number;
-  /** Something was to be written while a write was under way. */
-  isBehind: boolean;
-  /** Turn in which a write was sent that is known to have changed it. */
-  fencedAt: number;
-  /** Its claims are to be tidied when the source shows what was written. */
-  hasChores: boolean;
-}
-
-interface Write {
-  /** The version of the Service that it is based on. */
-  readonly base: string;
-  /** undefined: only claims. */
-  readonly plan: Plan | undefined;
-  readonly promised: readonly Ip[];
-  state: 'claiming' | 'under way' | 'done' | 'failed';
-  sentAt: number;
-  /** Claims that must be written first. */
-  readonly claims: Set<ClaimAct>;
-  isRefused: boolean;
-}
-
-/** The moment of a decision. */
 export interface Moment {
   readonly now: Instant;
   readonly turn: number;
+  /** RFC 3339. */
   readonly wall: string;
+}
+
+/** The moment of a decision. */
+export interface DecisionMoment extends Moment {
   /** Whether the Service of that id has that address by this decision. */
   readonly isGranted: (id: string, ip: Ip) => boolean;
 }
 
-interface Circumstances {
-  readonly turn: number;
-  readonly now: Instant;
+export interface Circumstances extends Moment {
   readonly leads: boolean;
   readonly isWaitedFor: boolean;
+}
+
+/** What was decided and could not be begun yet. */
+interface Waiting {
+  readonly entry: Entry;
+  readonly subject: Subject;
+  readonly isGranted: DecisionMoment['isGranted'];
 }
 
 export class Writer {
@@ -82,6 +63,7 @@ export class Writer {
   /** Whose write waits for that claim. */
   readonly #claiming = new Map<ClaimAct, string>();
   #underWay = 0;
+  #waiting: Waiting[] = [];
   #isBlocked = false;
   /** Somebody waits for what is being done about a claim. */
   #isKeptWaiting = false;
@@ -121,9 +103,9 @@ export class Writer {
     // Newer than what the write was based on: either its result, or it will be a conflict.
     if (!isUnderWay(last)) entry.last = undefined;
     this.#retries.delete(key);
-    return (
-      last === undefined || isWaitedFor || hasChores || !isEcho(before, service, last.promised)
-    );
+    // What was not taken is still to be written.
+    if (last === undefined || last.state === 'failed' || isWaitedFor || hasChores) return true;
+    return !isEcho(before, service, last.promised);
   }
 
   drop(key: string): void {
@@ -141,6 +123,7 @@ export class Writer {
     this.#claims.wake(now);
     this.#isBlocked = false;
     this.#isKeptWaiting = false;
+    this.#waiting = [];
   }
 
   deadline(): Instant | undefined {
@@ -149,16 +132,24 @@ export class Writer {
     return earlier(first, this.#claims.deadline());
   }
 
-  write(entry: Entry, subject: Subject, moment: Moment): void {
+  write(entry: Entry, subject: Subject, moment: DecisionMoment): void {
     const { decision, service } = subject;
     const { last } = entry;
     if (isUnderWay(last)) {
-      entry.isBehind = isOvertaken(last?.plan, plan(subject, moment.wall), service);
+      const wanted = plan(subject, moment.wall);
+      // What is shown by now is somebody else's, and not what is wanted.
+      const isOther = wanted !== undefined && last?.base !== versionOf(service);
+      entry.isBehind = isOther || isOvertaken(last?.plan, wanted, service);
+      // A claim that somebody else made for it meanwhile.
+      entry.hasChores ||= this.#hasSurplus(entry, last?.promised ?? []);
       return;
     }
     if (this.#retries.has(keyOf(service))) return;
     // Before planning: while many wait, few of their plans would be carried out.
-    if (this.#isFull()) return;
+    if (this.#isFull()) {
+      this.#waiting.push({ entry, subject, isGranted: moment.isGranted });
+      return;
+    }
     const made = plan(subject, moment.wall);
     // Asked for and acknowledged, and not yet shown; or the source does not take all of it.
     if (last?.state === 'done' && last.plan?.digest === made?.digest) return;
@@ -175,16 +166,30 @@ export class Writer {
   }
 
   #isFull(): boolean {
-    const isFull = this.#underWay + this.#claims.underWay >= MOST_WRITES;
-    if (isFull) this.#isBlocked = true;
-    return isFull;
+    return this.#underWay + this.#claims.underWay >= MOST_WRITES;
+  }
+
+  /** Begins with what waits; a Service that has changed meanwhile is decided on anew anyway. */
+  #goOn(moment: Moment): void {
+    if (this.#waiting.length === 0 || !this.#hasRoom()) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    let begun = 0;
+    while (begun < waiting.length && !this.#isFull()) {
+      const next = waiting[begun];
+      begun += 1;
+      if (next === undefined || next.entry.service !== next.subject.service) continue;
+      if (this.#entries.get(keyOf(next.subject.service)) !== next.entry) continue;
+      this.write(next.entry, next.subject, { ...moment, isGranted: next.isGranted });
+    }
+    this.#waiting = waiting.slice(begun);
   }
 
   /** undefined: not now. */
   #take(
     entry: Entry,
     promised: readonly Ip[],
-    { isGranted }: Moment,
+    { isGranted }: DecisionMoment,
   ): readonly ClaimAct[] | undefined {
     const claimant = claimantOf(entry);
     const acts: ClaimAct[] = [];
@@ -219,9 +224,7 @@ export class Writer {
   ): void {
     this.#underWay += 1;
     entry.isBehind = false;
-    const kept = this.#claims.isOn ? this.#claims.of(entry.service) : [];
-    const isPromised = (ip: Ip): boolean => promised.some((each) => sameIp(each, ip));
-    entry.hasChores = !kept.every(isPromised);
+    entry.hasChores = this.#hasSurplus(entry, promised);
     // From now on it may come to show an address again, whatever the answer will be.
     const shown = heldAddresses(entry.service);
     if (!promised.every((ip) => shown.some((each) => sameIp(each, ip)))) entry.fencedAt = -1;
@@ -239,6 +242,12 @@ export class Writer {
     }
   }
 
+  /** Claims besides those of what it is to have. */
+  #hasSurplus({ service }: Entry, promised: readonly Ip[]): boolean {
+    const kept = this.#claims.isOn ? this.#claims.of(service) : [];
+    return !kept.every((ip) => promised.some((each) => sameIp(each, ip)));
+  }
+
   #send(act: ClaimAct, turn: number): void {
     this.#claims.sent(act, turn);
     this.#emit({ type: 'claim', act });
@@ -247,13 +256,26 @@ export class Writer {
   /** Of Services that are gone. */
   tidyOrphans(isKnown: (id: string) => boolean, turn: number): void {
     for (const act of this.#claims.orphans(isKnown)) {
-      if (this.#isFull()) return;
+      if (this.#isFull()) {
+        this.#isBlocked = true;
+        return;
+      }
       this.#send(act, turn);
     }
   }
 
   /** Whether there is something to decide; `isWaitedFor`: as soon as an address is free. */
   claimed(
+    act: ClaimAct,
+    result: Result<unknown, KubeFailure>,
+    circumstances: Circumstances,
+  ): boolean {
+    const isNews = this.#claimed(act, result, circumstances);
+    if (circumstances.leads) this.#goOn(circumstances);
+    return isNews;
+  }
+
+  #claimed(
     act: ClaimAct,
     result: Result<unknown, KubeFailure>,
     { turn, now, leads, isWaitedFor }: Circumstances,
@@ -270,7 +292,7 @@ export class Writer {
     const write = entry?.last;
     if (entry === undefined || write?.claims.delete(act) !== true) {
       const isEasy = act.kind === 'delete' && outcome === 'done';
-      return !isEasy || isWaitedFor || this.#isKeptWaiting || this.#hasRoom();
+      return !isEasy || isWaitedFor || this.#isKeptWaiting || (this.#isBlocked && this.#hasRoom());
     }
     if (outcome !== 'done') write.isRefused = true;
     if (write.claims.size > 0) return this.#isKeptWaiting;
@@ -289,15 +311,25 @@ export class Writer {
     }
     this.#underWay -= 1;
     entry.last = undefined;
-    return this.#isKeptWaiting || this.#hasRoom();
+    return this.#isKeptWaiting;
   }
 
   #hasRoom(): boolean {
-    return this.#isBlocked && this.#underWay + this.#claims.underWay <= MOST_WRITES / 2;
+    return this.#underWay + this.#claims.underWay <= MOST_WRITES / 2;
   }
 
   /** Whether there is something to decide. */
-  written(update: StatusUpdate, result: Result<unknown, KubeFailure>, now: Instant): boolean {
+  written(
+    update: StatusUpdate,
+    result: Result<unknown, KubeFailure>,
+    circumstances: Circumstances,
+  ): boolean {
+    const isNews = this.#written(update, result, circumstances.now);
+    if (circumstances.leads) this.#goOn(circumstances);
+    return isNews;
+  }
+
+  #written(update: StatusUpdate, result: Result<unknown, KubeFailure>, now: Instant): boolean {
     const entry = this.#entries.get(update.key);
     const write = entry?.last;
     // The Service went away, and perhaps another one came under its name.
@@ -311,7 +343,7 @@ export class Writer {
       if (isChange(update, result.value)) entry.fencedAt = write.sentAt;
       if (isShown) entry.last = undefined;
       for (const event of write.plan.events) this.#tell(event);
-      return this.#hasRoom() || entry.isBehind || (isShown && entry.hasChores);
+      return entry.isBehind || (isShown && entry.hasChores) || (this.#isBlocked && this.#hasRoom());
     }
     this.#failed(entry, write, result.error, now);
     return true;
@@ -340,44 +372,4 @@ export class Writer {
     this.#emit({ type: 'record', event });
     this.#emit({ type: 'note', note: { level, event: reason, message, service: key } });
   }
-}
-
-function isUnderWay(write: Write | undefined): boolean {
-  return write?.state === 'claiming' || write?.state === 'under way';
-}
-
-/** What a write under way promises, or undefined: what is shown is the truth, newer than that. */
-export function promisedBy({ last, service }: Entry): readonly Ip[] | undefined {
-  return last?.base === versionOf(service) ? last.promised : undefined;
-}
-
-function versionOf(service: Service): string {
-  return service.metadata.resourceVersion ?? '';
-}
-
-function claimantOf({ service, seen }: Entry): Claimant {
-  return { metadata: service.metadata, seen, shows: heldAddresses(service) };
-}
-
-/** Somebody else being faster is an everyday matter. */
-function isOdd({ kind }: KubeFailure): boolean {
-  return kind !== 'conflict' && kind !== 'exists' && kind !== 'not-found';
-}
-
-/** A write of what is there already changes nothing, not even the version. */
-function isChange(update: StatusUpdate, written: unknown): boolean {
-  const version = (written as KubeObject | undefined)?.metadata?.resourceVersion;
-  return version !== update.resourceVersion;
-}
-
-/** So that whatever was decided on an earlier version fails. */
-function fenced(service: Service, value: string): Plan {
-  const update: StatusUpdate = {
-    resource: SERVICE,
-    key: keyOf(service),
-    resourceVersion: versionOf(service),
-    status: service.status ?? {},
-    annotations: { [FENCE]: value },
-  };
-  return { update, digest: `fence ${value}`, events: [] };
 }

@@ -13,6 +13,7 @@ import type { Log } from '../../lib/io/log.ts';
 import { unreachable } from '../../lib/assert.ts';
 import { err } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
+import type { Millis } from '../../lib/time.ts';
 import type { ClaimAct } from '../claimtable.ts';
 import type { Controller, ControllerInput, ControllerOutput } from '../controller.ts';
 import type { Note } from '../note.ts';
@@ -43,12 +44,19 @@ export function driveController(
   return driver;
 }
 
+/** However much there is to write. */
+const EVENTS_WAIT: Millis = 10_000;
+
 const NOT_LEADING: KubeFailure = { kind: 'conflict', message: 'another controller leads by now' };
 
 class Actor {
   readonly #kube: Kube;
   readonly #log: Log;
   readonly #mayWrite: () => boolean;
+  #underWay = 0;
+  /** To be told when nothing is being written: addresses are more urgent than their story. */
+  #events: KubeEvent[] = [];
+  #flushing: NodeJS.Timeout | undefined;
 
   constructor(kube: Kube, log: Log, mayWrite: () => boolean) {
     this.#kube = kube;
@@ -68,7 +76,8 @@ class Actor {
         void this.#claim(output.act, driver);
         break;
       case 'record':
-        void this.#record(output.event);
+        this.#events.push(output.event);
+        this.#flushing ??= setTimeout(() => this.#flush(), EVENTS_WAIT);
         break;
       case 'note':
         say(output.note, this.#kube, this.#log);
@@ -78,17 +87,32 @@ class Actor {
 
   /** After an await in any case, so never from within the turn that asked for it. */
   async #carry<T>(request: () => Promise<Result<T, KubeFailure>>): Promise<Result<T, KubeFailure>> {
-    return this.#mayWrite() ? await request() : await Promise.resolve(err(NOT_LEADING));
+    this.#underWay += 1;
+    const result = this.#mayWrite() ? await request() : await Promise.resolve(err(NOT_LEADING));
+    this.#underWay -= 1;
+    return result;
+  }
+
+  #settled(): void {
+    if (this.#underWay === 0 && this.#events.length > 0) this.#flush();
+  }
+
+  #flush(): void {
+    clearTimeout(this.#flushing);
+    this.#flushing = undefined;
+    for (const event of this.#events.splice(0)) void this.#record(event);
   }
 
   async #write(update: StatusUpdate, driver: Driver<ControllerInput>): Promise<void> {
     const result = await this.#carry(() => this.#kube.updateStatus(update));
     driver.put({ type: 'written', update, result });
+    this.#settled();
   }
 
   async #claim(act: ClaimAct, driver: Driver<ControllerInput>): Promise<void> {
     const result = await this.#carry<unknown>(() => requestOf(this.#kube, act));
     driver.put({ type: 'claimed', act, result });
+    this.#settled();
   }
 
   async #record(event: KubeEvent): Promise<void> {

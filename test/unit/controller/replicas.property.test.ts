@@ -48,10 +48,10 @@ function run(seed: number, steps: readonly Step[], mode: Mode): Rules {
 }
 
 const modes: readonly (readonly [string, number, Mode])[] = [
-  ['with claims and a lease', 1500, { claims: true, leases: true }],
-  ['with claims, both deciding at once', 5000, { claims: true, leases: false }],
-  ['with a lease only', 1000, { claims: false, leases: true }],
-  ['with neither, both deciding at once', 2500, { claims: false, leases: false }],
+  ['with claims and a lease', 800, { claims: true, leases: true }],
+  ['with claims, both deciding at once', 5600, { claims: true, leases: false }],
+  ['with a lease only', 600, { claims: false, leases: true }],
+  ['with neither, both deciding at once', 3000, { claims: false, leases: false }],
 ];
 
 describe('two controllers', () => {
