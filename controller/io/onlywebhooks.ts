@@ -6,9 +6,10 @@ import { openServers } from '../../config/io/servers.ts';
 import type { Source } from '../../kube/io/source.ts';
 import type { Log } from '../../lib/io/log.ts';
 import { newRegistry } from '../../lib/io/metrics.ts';
-import { err } from '../../lib/result.ts';
+import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import { serveWebhooks } from './webhooks.ts';
+import type { ServedWebhooks } from './webhooks.ts';
 import type { WebhooksOptions } from './webhooks.ts';
 
 export async function onlyWebhooks(
@@ -19,16 +20,21 @@ export async function onlyWebhooks(
   if (direct === undefined || namespace === undefined) {
     return err('--webhook-mode=onlywebhook needs an API server');
   }
+  let webhooks: ServedWebhooks | undefined;
   const served = await openServers({
     flags,
     probedFrom: 'anywhere',
     registry: newRegistry(),
-    health: { notReady: () => undefined },
+    health: { notReady: () => webhooks?.notReady() },
     routes: {},
     direct,
   });
   if (!served.ok) return served;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => process.exit(0));
   log('info', 'Started', `judging changes at ${name}, giving no addresses`);
-  return serveWebhooks({ direct, namespace, log, flags, signal: new AbortController().signal });
+  const { signal } = new AbortController();
+  const serving = serveWebhooks({ direct, namespace, log, flags, signal });
+  if (!serving.ok) return serving;
+  webhooks = serving.value;
+  return ok(undefined);
 }

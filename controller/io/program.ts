@@ -33,6 +33,7 @@ import { controllerMetrics } from './metrics.ts';
 import { onlyWebhooks } from './onlywebhooks.ts';
 import { takeReports } from './reports.ts';
 import { serveWebhooks } from './webhooks.ts';
+import type { ServedWebhooks } from './webhooks.ts';
 import { Telling } from './telling.ts';
 
 /** Of MetalLB's objects, where the source does not say. */
@@ -63,8 +64,10 @@ export async function runController(flags: Flags): Promise<Result<void, string>>
   const health = {
     notReady: () =>
       kube.notReady() ??
-      (controller.report().synced ? undefined : 'not everything has been read yet'),
+      (controller.report().synced ? undefined : 'not everything has been read yet') ??
+      webhooks?.notReady(),
   };
+  let webhooks: ServedWebhooks | undefined;
   const registry = controllerMetrics(
     () => controller.report(),
     () => reports?.nodes().length ?? 0,
@@ -90,8 +93,9 @@ export async function runController(flags: Flags): Promise<Result<void, string>>
   );
   if (direct === undefined || namespace === undefined) return ok(undefined);
   const cluster = { direct, namespace, log };
-  const webhooks = serveWebhooks({ ...cluster, flags, signal: new AbortController().signal });
-  if (!webhooks.ok) return webhooks;
+  const serving = serveWebhooks({ ...cluster, flags, signal: new AbortController().signal });
+  if (!serving.ok) return serving;
+  webhooks = serving.value;
   const { 'ml-secret-name': name, deployment } = flags;
   key.made(await createHeartbeatKey({ ...cluster, name, deployment }));
   return ok(undefined);

@@ -47,14 +47,19 @@ interface Secret extends KubeObject {
   readonly data?: SecretData;
 }
 
+export interface ServedWebhooks {
+  /** What keeps the API server from being answered; undefined: nothing, or it does not ask. */
+  notReady(): string | undefined;
+}
+
 /** Goes on until the signal. The error is one sentence about the flags. */
-export function serveWebhooks(options: WebhooksOptions): Result<void, string> {
+export function serveWebhooks(options: WebhooksOptions): Result<ServedWebhooks, string> {
   const base = tlsOptions(options.flags);
   if (!base.ok) return base;
-  if (options.flags['webhook-mode'] === 'disabled') return ok(undefined);
+  if (options.flags['webhook-mode'] === 'disabled') return ok({ notReady: () => undefined });
   const webhooks = new Webhooks(options, new HeldCertificate(base.value));
   void webhooks.begin();
-  return ok(undefined);
+  return ok({ notReady: () => webhooks.notReady() });
 }
 
 class Webhooks {
@@ -66,6 +71,8 @@ class Webhooks {
   #isSettling = false;
   #isBehind = false;
   #isOpen = false;
+  /** Somebody will ask, or it is not known yet whether somebody will. */
+  #isExpected = true;
   #wait: Millis = 0;
   #said = '';
 
@@ -76,12 +83,19 @@ class Webhooks {
     options.signal.addEventListener('abort', () => this.#alarm.set(undefined));
   }
 
+  notReady(): string | undefined {
+    if (this.#isOpen || !this.#isExpected) return undefined;
+    return this.#said === '' ? 'webhooks are not served yet' : this.#said;
+  }
+
   async begin(): Promise<void> {
     const { direct, flags, log } = this.#options;
     if (flags['disable-cert-rotation']) return this.#followFolder(flags['cert-dir']);
     for (let wait = RETRY_FIRST; ; wait = Math.min(RETRY_MOST, wait * 2)) {
       const asked = await direct.ask({ method: 'GET', path: WEBHOOKS_PATH });
-      if (asked.ok || asked.error.kind === 'not-found') break;
+      if (asked.ok) break;
+      this.#isExpected = asked.error.kind !== 'not-found' && asked.error.kind !== 'forbidden';
+      if (asked.error.kind === 'not-found') break;
       if (asked.error.kind === 'forbidden') {
         return log(
           'debug',
@@ -101,7 +115,8 @@ class Webhooks {
       const pair = readPair(folder);
       if (pair.ok) {
         this.#held.set(pair.value);
-        await this.#open();
+        const opened = await this.#open();
+        if (!opened.ok) this.#say(opened.error.message);
       } else if (!this.#isOpen) this.#say(`--cert-dir ${pair.error}`);
       await pause(FOLDER_EVERY, undefined, { ref: false });
     }
@@ -145,7 +160,8 @@ class Webhooks {
     if (!certificates.ok) return certificates;
     const { authority, server } = certificates.value;
     this.#held.set(server);
-    await this.#open();
+    const opened = await this.#open();
+    if (!opened.ok) return opened;
     return this.#bundles.put(Buffer.from(authority.cert).toString('base64'));
   }
 
@@ -212,16 +228,17 @@ class Webhooks {
     return ok(made);
   }
 
-  async #open(): Promise<void> {
-    if (this.#isOpen) return;
-    this.#isOpen = true;
+  async #open(): Promise<Result<void, KubeFailure>> {
+    if (this.#isOpen) return ok(undefined);
     const { direct, namespace, flags, log, signal } = this.#options;
     const port = flags['webhook-port'];
     const certificates = this.#held;
     const options = { direct, namespace, certificates, port, signal };
     const opened = await new Webhook(options).open();
-    if (opened.ok) log('info', 'WebhooksServed', `webhooks are served on port ${port}`, { port });
-    else log('error', 'NoWebhooks', opened.error);
+    if (!opened.ok) return err({ kind: 'unavailable', message: opened.error });
+    this.#isOpen = true;
+    log('info', 'WebhooksServed', `webhooks are served on port ${port}`, { port });
+    return ok(undefined);
   }
 
   /** Once for each sentence in a row. */

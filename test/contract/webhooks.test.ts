@@ -67,6 +67,8 @@ async function freePort(): Promise<number> {
   return free;
 }
 
+let notReady: () => string | undefined;
+
 function begin(...argv: string[]): void {
   const flags = parseFlags('controller', CONTROLLER_FLAGS, [`--webhook-port=${port}`, ...argv]);
   if (!flags.ok) throw new Error(flags.error);
@@ -75,8 +77,9 @@ function begin(...argv: string[]): void {
   };
   const { signal } = ending;
   const cluster = { direct, namespace: SYSTEM, log: say, signal };
-  const served = serveWebhooks({ ...cluster, flags: flags.value });
-  if (!served.ok) throw new Error(served.error);
+  const serving = serveWebhooks({ ...cluster, flags: flags.value });
+  if (!serving.ok) throw new Error(serving.error);
+  notReady = () => serving.value.notReady();
 }
 
 function configuration(caBundle: string): KubeObject {
@@ -145,7 +148,9 @@ describe('with the manifests of MetalLB', () => {
     const metadata = { name: 'old', namespace: SYSTEM };
     api.put({ ...IP_ADDRESS_POOL, metadata, spec } as KubeObject);
     begin();
+    expect(notReady()).toBe('webhooks are not served yet');
     await served();
+    expect(notReady()).toBeUndefined();
     const data = kept('webhook-server-cert') ?? {};
     await soon('the bundle', () => bundles()[0] === data['ca.crt']);
     expect(bundles()[1]).toBe('b3RoZXI=');
@@ -242,11 +247,24 @@ describe('with the manifests of MetalLB', () => {
   });
 });
 
+test('while the port is in use it is not ready, and says why; then it serves', async () => {
+  const other = createServer().listen(port, '::');
+  await once(other, 'listening');
+  api.put(configuration(''));
+  begin();
+  const why = await soon('it is said', () => log.length > 1 && notReady());
+  expect(why).toContain(`port ${port} is in use`);
+  other.close();
+  await served();
+  expect(notReady()).toBeUndefined();
+});
+
 test('where configurations may not be read nothing is served, and nothing asked', async () => {
   api.fail({ status: 403 });
   begin();
   await soon('it is noted', () => log.length > 0);
   expect(log).toEqual([expect.stringMatching(/^debug NoWebhooks /)]);
+  expect(notReady()).toBeUndefined();
   expect(api.requests).toHaveLength(1);
   expect(api.watches).toBe(0);
 });
