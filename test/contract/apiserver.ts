@@ -24,7 +24,7 @@ export type Fault =
 interface Stream {
   readonly response: ServerResponse;
   readonly collection: string;
-  /** The newest change it was told. */
+  /** It was told everything up to this revision that concerns it. */
   told: number;
 }
 
@@ -157,9 +157,10 @@ export class ApiServer {
     if (this.#behind) return;
     for (const stream of this.#streams) {
       for (const change of this.store.since(stream.collection, stream.told)) {
-        stream.told = change.revision;
         write(stream.response, change);
       }
+      // Also past what is not for it: the next look at the log must not begin there again.
+      stream.told = Math.max(stream.told, this.store.revision);
     }
   }
 
