@@ -47,7 +47,8 @@ export async function memory(say: (text: string) => void): Promise<Memory> {
   try {
     const dist = join(scratch, 'dist');
     say('bundling');
-    const bundled = executeSync([process.execPath, join(ROOT, 'scripts/bundle.ts'), dist]);
+    const bundle = [process.execPath, join(ROOT, 'scripts/bundle.ts'), dist];
+    const bundled = executeSync(bundle, { timeoutMs: WITHIN_MS });
     if (bundled.code !== 0) throw new LabFailure(`the bundles fail: ${bundled.stderr.trim()}`);
     const programs = {
       pod: await run('pod', dist, join(scratch, 'pod'), say),
