@@ -1,7 +1,7 @@
 /**
  * How long decisions take: for 10,000 Services at once, as after a start or a change of a pool, and
  * again after one Service has changed: its ports, its deletion, its return. Reading the objects is
- * not measured; what is, is what the controller does with them: telling the Allocator, and deciding.
+ * not measured; what is, is what the controller does with them: telling the Allocator, deciding.
  *
  * Four cases: pools of one CIDR or of many ranges, all Services pending or nearly all holding an
  * address. Every repetition starts from new objects. Between two changes the decisions are shown

@@ -72,7 +72,9 @@ export class Hook {
    */
   mend(): ReadonlyMap<LinkIndex, Result<void, string>> {
     const mended = new Map<LinkIndex, Result<void, string>>();
-    for (const [index, hung] of [...this.#hung]) {
+    // Of a copy: attaching anew adds to what is gone through.
+    const all = new Map(this.#hung);
+    for (const [index, hung] of all) {
       if (hung === 'filter' ? this.#hasFilter(index) : this.#hangs(hung)) continue;
       this.#hung.delete(index);
       if (hung !== 'filter') this.#native.close(hung);

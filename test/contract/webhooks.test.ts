@@ -230,7 +230,7 @@ describe('with the manifests of MetalLB', () => {
     expect(await served()).toBe(true);
   });
 
-  test('the API server fails for a while: it is said once, and again when it fails again', async () => {
+  test('the API server fails for a while: it is said once, and again the next time', async () => {
     api.put(configuration(''));
     const isSecret = ({ path }: { readonly path: string }): boolean => path.includes('/secrets');
     api.fail({ status: 500 }, isSecret);

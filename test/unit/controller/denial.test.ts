@@ -111,8 +111,9 @@ describe('quotas', () => {
       '192.0.2.240',
       '192.0.2.241',
       '192.0.2.242',
-      'QuotaExhausted: namespace "d" uses 2 of the 2 addresses that it may, and one more is wanted, ' +
-        'so no pool was tried; free one, or raise its annotation arpeggio.dev/address-quota',
+      'QuotaExhausted: namespace "d" uses 2 of the 2 addresses that it may, and one more is ' +
+        'wanted, so no pool was tried; free one, or raise its annotation ' +
+        'arpeggio.dev/address-quota',
     ]);
   });
 
