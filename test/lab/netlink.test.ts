@@ -74,8 +74,9 @@ test('tells carrier, MAC, master and addresses', async () => {
     return eth0 !== undefined && eth0.master === undefined;
   });
   node.ip('addr add 2001:db8::1/64 dev br0 nodad', 'addr del 192.0.2.1/24 dev eth0');
-  const v6 = await see('an IPv6 address', () => link('br0')?.addresses.map(formatIp));
-  expect(v6).toContain('2001:db8::1');
+  const has = (ip: string): boolean | undefined =>
+    link('br0')?.addresses.some((each) => formatIp(each) === ip);
+  expect(await see('an IPv6 address', () => has('2001:db8::1'))).toBe(true);
   await see('the address gone', () => link('eth0')?.addresses.length === 0);
 });
 
