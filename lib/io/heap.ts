@@ -3,7 +3,9 @@
  * 128 MiB, and glibc keeps what was freed: on a large machine a program with 45 MiB of objects
  * takes 400. Ours share their node with the user's programs and are idle nearly always, so they
  * pay some processor time in a burst for it. No limit: a larger cluster needs more, and must get
- * it. Not `--optimize-for-size`, which takes as much again, for 10 MiB (`bench memory`).
+ * it. Not `--optimize-for-size`: alone it kept a controller at 136 MiB, for three times the
+ * processor time in a burst (one run each). Beside the flag below it has not been measured, and
+ * the 30 is a choice between 20 and 40, not the best of several.
  */
 import { setFlagsFromString } from 'node:v8';
 
