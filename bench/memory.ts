@@ -4,7 +4,8 @@
  * having an address and the speaker an order for each. RSS as the kernel counts it (`VmRSS`), what
  * of it is the program's own and not Node.js' code shared by all (`RssAnon`), its highest value
  * (`VmHWM`), and processor time. Once with a service account, as in a pod, and once with a
- * kubeconfig, which brings the library that reads it.
+ * kubeconfig, which brings the library that reads it. Before that the API client by itself, which
+ * follows both kinds and keeps what the programs keep of them.
  */
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -39,6 +40,7 @@ export interface Memory {
   readonly objects: number;
   /** KiB of each file of the bundle. */
   readonly bundles: Readonly<Record<string, number>>;
+  readonly client: Footprint;
   readonly programs: Readonly<Record<Access, Readonly<Record<Name, Footprint>>>>;
 }
 
@@ -50,14 +52,56 @@ export async function memory(say: (text: string) => void): Promise<Memory> {
     const bundle = [process.execPath, join(ROOT, 'scripts/bundle.ts'), dist];
     const bundled = executeSync(bundle, { timeoutMs: WITHIN_MS });
     if (bundled.code !== 0) throw new LabFailure(`the bundles fail: ${bundled.stderr.trim()}`);
+    const client = await follow(scratch, say);
     const programs = {
       pod: await run('pod', dist, join(scratch, 'pod'), say),
       kubeconfig: await run('kubeconfig', dist, join(scratch, 'kubeconfig'), say),
     };
-    return { objects: 2 * COUNT, bundles: sizes(dist), programs };
+    return { objects: 2 * COUNT, bundles: sizes(dist), client, programs };
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** The client alone, bundled as the programs are. */
+async function follow(scratch: string, say: (text: string) => void): Promise<Footprint> {
+  say(`the API client: ${COUNT} Services and EndpointSlices`);
+  const directory = join(scratch, 'client');
+  mkdirSync(directory);
+  const lab = new Lab('memory');
+  try {
+    const namespace = lab.namespace('node');
+    namespace.ip('link set lo up');
+    const bundle = join(directory, 'reflect.mjs');
+    const flags = ['--bundle', '--platform=node', '--format=esm', `--outfile=${bundle}`, REQUIRE];
+    const entry = join(ROOT, 'bench/reflect.ts');
+    const bundled = executeSync([join(ROOT, 'node_modules/.bin/esbuild'), entry, ...flags]);
+    if (bundled.code !== 0) throw new LabFailure(`the bundle fails: ${bundled.stderr.trim()}`);
+    const { port } = await apiServer(lab, namespace, directory);
+    const argv = [process.execPath, bundle, port, join(directory, 'serviceaccount')];
+    const place = { namespace, directory, env: SMALL_HEAP };
+    const program = Program.start(lab, { name: 'client', argv, ...place });
+    await program.line((text) => text === `synced ${2 * COUNT}`, WITHIN_MS, 'it knows all');
+    await quiet('the client', program.pid);
+    return footprint(program.pid);
+  } finally {
+    lab.close();
+  }
+}
+
+/** Packages of the older module system look for this. */
+const REQUIRE =
+  "--banner:js=import{createRequire}from'node:module';const require=createRequire(import.meta.url);";
+
+async function apiServer(
+  lab: Lab,
+  namespace: Host['namespace'],
+  directory: string,
+): Promise<{ readonly api: Program; readonly port: string }> {
+  const argv = [process.execPath, join(ROOT, 'bench/apihost.ts'), String(COUNT), directory];
+  const api = Program.start(lab, { name: 'api', argv, namespace, directory });
+  const line = await api.line((text) => text.startsWith('port '), WITHIN_MS, 'its port');
+  return { api, port: line.slice('port '.length) };
 }
 
 async function run(
@@ -72,11 +116,8 @@ async function run(
     const node = new Segment(lab, { nodes: 1 }).node('node1');
     node.namespace.ip('link set lo up');
     say(`${access}: ${COUNT} Services and EndpointSlices`);
-    const host = [process.execPath, join(ROOT, 'bench/apihost.ts'), String(COUNT), directory];
     const { namespace } = node;
-    const api = Program.start(lab, { name: 'api', argv: host, namespace, directory });
-    const line = await api.line((text) => text.startsWith('port '), WITHIN_MS, 'its port');
-    const port = line.slice('port '.length);
+    const { api, port } = await apiServer(lab, namespace, directory);
     const start = (name: Name, flags: readonly string[]): Program => {
       const entry = [process.execPath, join(dist, `${name}.mjs`), `--port=${PORTS[name]}`];
       const argv = [...inPod(access, directory, port), ...entry, ...flags];
@@ -114,17 +155,19 @@ async function settled(node: Host, name: Name, program: Program): Promise<Footpr
   const isReady = async (): Promise<boolean> =>
     (await httpGet(node.namespace, url, 5000))?.status === 200;
   await program.until(isReady, WITHIN_MS, 'it is ready', 200);
-  let before = -1;
-  await until(
-    () => {
-      const { cpu_s: now } = footprint(program.pid);
-      const isQuiet = now - before < 0.2;
-      before = now;
-      return isQuiet;
-    },
-    { withinMs: WITHIN_MS, everyMs: SETTLE_MS, what: `${name} to be quiet` },
-  );
+  await quiet(name, program.pid);
   return footprint(program.pid);
+}
+
+function quiet(name: string, pid: number): Promise<boolean> {
+  let before = -1;
+  const look = (): boolean => {
+    const { cpu_s: now } = footprint(pid);
+    const isQuiet = now - before < 0.2;
+    before = now;
+    return isQuiet;
+  };
+  return until(look, { withinMs: WITHIN_MS, everyMs: SETTLE_MS, what: `${name} to be quiet` });
 }
 
 function footprint(pid: number): Footprint {
@@ -151,15 +194,18 @@ function sizes(dist: string): Record<string, number> {
   );
 }
 
-export function memoryTable({ bundles, programs }: Memory): string {
-  const rows = Object.entries(programs).flatMap(([access, both]) =>
-    Object.entries(both).map(([name, { rss_mib, anon_mib, peak_mib, cpu_s }]) => {
-      const mibs = [rss_mib, anon_mib, peak_mib].map((mib) => mib.toFixed(0));
-      const numbers = [...mibs, cpu_s.toFixed(1)];
-      const cells = numbers.map((text) => text.padStart(8)).join('');
-      return `${name.padEnd(12)}${access.padEnd(12)}${cells}`;
-    }),
-  );
+export function memoryTable({ bundles, client, programs }: Memory): string {
+  const row = (name: string, access: string, print: Footprint): string => {
+    const mibs = [print.rss_mib, print.anon_mib, print.peak_mib].map((mib) => mib.toFixed(0));
+    const cells = [...mibs, print.cpu_s.toFixed(1)].map((text) => text.padStart(8)).join('');
+    return `${name.padEnd(12)}${access.padEnd(12)}${cells}`;
+  };
+  const rows = [
+    row('client', 'pod', client),
+    ...Object.entries(programs).flatMap(([access, both]) =>
+      Object.entries(both).map(([name, print]) => row(name, access, print)),
+    ),
+  ];
   const files = Object.entries(bundles).map(([name, kib]) => `${name} ${kib} KiB`);
   const head = `${'program'.padEnd(12)}${'access'.padEnd(12)} RSS MiB    anon    peak   CPU s`;
   return [head, ...rows, '', files.join(', '), ''].join('\n');
