@@ -31,6 +31,10 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
     const answers = await answer(rounds, say);
     return { json: asJson(answers), table: asTable(answers) };
   },
+  async burst({ rounds }, say) {
+    const { burst } = await import('./burst.ts');
+    return { json: await burst(rounds, say) };
+  },
   async failover({ runs, kind }, say) {
     const { KINDS, failover, failoverJson } = await import('./failover.ts');
     const kinds = KINDS.filter((each) => kind === '' || each === kind);

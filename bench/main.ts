@@ -4,6 +4,7 @@
  *
  *   allocate [--rounds N]            decisions on 10,000 Services, and on one that has changed
  *   answer [--rounds N]              ARP and NDP answers beside the kernel's own; root
+ *   burst [--rounds N]               1,000 Services at a real API server get addresses; root
  *   failover [--kind K] [--runs N]   outages at a client by kind of fault; root
  *   memory                           both programs with 10,000 Services and EndpointSlices; root
  *

@@ -112,6 +112,9 @@ export interface ControllerOptions {
 
 const REPORTS_SETTLE: Millis = 5;
 
+/** A decision looks at every Service: of as many of them it waits a millisecond after the last. */
+const SERVICES_PER_MS = 200;
+
 export class Controller implements Machine<ControllerInput, ControllerOutput> {
   readonly #wall: (now: Instant) => string;
   readonly #lbClass: string | undefined;
@@ -129,6 +132,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
   /** Counts inputs. */
   #turn = 0;
   #due: Instant | undefined;
+  #decidedAt: Instant = -Infinity;
   #queue: ControllerOutput[] = [];
   #decisions: ReadonlyMap<string, Decision> = new Map();
   /** Counted when somebody asks, once for each decision. */
@@ -152,12 +156,12 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     switch (input.type) {
       case 'written':
         if (this.#writer.written(input.update, input.result, this.#circumstances(now))) {
-          this.#due ??= now;
+          this.#wish(now);
         }
         break;
       case 'claimed':
         if (this.#writer.claimed(input.act, input.result, this.#circumstances(now))) {
-          this.#due ??= now;
+          this.#wish(now);
         }
         break;
       case 'reported':
@@ -165,14 +169,14 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
         break;
       case 'objected':
         this.#settings.objected(input.problems);
-        this.#due ??= now;
+        this.#wish(now);
         break;
       case 'leads':
         this.#leads = input.is;
-        this.#due ??= now;
+        this.#wish(now);
         break;
       case 'watched':
-        if (this.#watched(input.resource, input.event)) this.#due ??= now;
+        if (this.#watched(input.resource, input.event)) this.#wish(now);
         break;
     }
   }
@@ -181,6 +185,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     const due = this.deadline();
     if (due === undefined || due > now) return;
     this.#due = undefined;
+    this.#decidedAt = now;
     this.#reports?.forget(now);
     this.#writer.begin(now);
     this.#settings.configure((note) => this.#note(note));
@@ -227,6 +232,12 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
   #circumstances(now: Instant): Circumstances {
     const [turn, leads, isWaitedFor] = [this.#turn, this.#leads, this.#isWaitedFor];
     return { now, turn, wall: this.#wall(now), leads, isWaitedFor };
+  }
+
+  /** At once after a silence; else soon, together with what comes until then. */
+  #wish(now: Instant): void {
+    const pause = Math.floor(this.#writer.size / SERVICES_PER_MS);
+    this.#due ??= Math.max(now, this.#decidedAt + pause);
   }
 
   #isSynced(): boolean {

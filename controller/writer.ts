@@ -78,6 +78,10 @@ export class Writer {
     return { ...this.#counts };
   }
 
+  get size(): number {
+    return this.#entries.size;
+  }
+
   entries(): Iterable<Entry> {
     return this.#entries.values();
   }
