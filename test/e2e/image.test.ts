@@ -149,12 +149,12 @@ describe('the pods', () => {
     }
   });
 
-  test('the controller is nobody, has no capability, and cannot write', async () => {
+  test('both controllers are nobody, have no capability, and cannot write', async () => {
     const found = await Promise.all(
       kube.segment.nodes.map(async (node) => ({ node, pid: await pidOf(node, 'controller') })),
     );
     const running = found.filter(({ pid }) => pid !== undefined);
-    expect(running).toHaveLength(1);
+    expect(running).toHaveLength(2);
     for (const { node, pid = '' } of running) {
       const status = await statusOf(node, pid);
       expect(status.get('Uid')).toBe('65534\t65534\t65534\t65534');
