@@ -9,6 +9,7 @@
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import type { AbortSignalLike } from '../../lib/signal.ts';
+import type { Millis } from '../../lib/time.ts';
 import { CONFIG_MAP } from '../kube.ts';
 import type {
   Kube,
@@ -40,6 +41,10 @@ export interface ApiOptions {
 
 /** Groups whose objects are in one namespace; of ConfigMaps, too, only ours may be read. */
 const OURS = new Set(['metallb.io', 'arpeggio.dev']);
+
+/** Who leads must not depend on how much there is to write. */
+const LEASES = '/apis/coordination.k8s.io/';
+const LEASE_LIMIT: Millis = 2000;
 
 export class Api implements Kube {
   readonly #client: Client;
@@ -172,7 +177,9 @@ export class Api implements Kube {
   }
 
   async #object(request: Request): Promise<Result<KubeObject, KubeFailure>> {
-    const answer = await this.#client.json(request);
+    const isLease = request.path.startsWith(LEASES);
+    const soon = isLease ? { urgent: true, signal: AbortSignal.timeout(LEASE_LIMIT) } : {};
+    const answer = await this.#client.json({ ...request, ...soon });
     return answer.ok ? ok(answer.value as KubeObject) : err(failureOf(answer.error));
   }
 }

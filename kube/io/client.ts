@@ -18,6 +18,8 @@ export interface Request {
   readonly query?: Readonly<Record<string, string | undefined>>;
   readonly body?: unknown;
   readonly signal?: AbortSignal;
+  /** Does not wait behind other requests: it has a connection of its own, as a watch has. */
+  readonly urgent?: boolean;
 }
 
 /** Why there is no answer, or not the one asked for. */
@@ -71,7 +73,7 @@ export class Client {
   }
 
   async once(request: Request): Promise<Result<unknown, Refusal>> {
-    const opened = await this.open(request, false);
+    const opened = await this.open(request, request.urgent === true);
     if (!opened.ok) return opened;
     const text = await textOf(opened.value);
     if (!text.ok) return err(this.#silent(text.error));
