@@ -113,7 +113,7 @@ export interface ControllerOptions {
 const REPORTS_SETTLE: Millis = 5;
 
 /** A decision looks at every Service: of as many of them it waits a millisecond after the last. */
-const SERVICES_PER_MS = 200;
+const SERVICES_PER_MS = 40;
 
 export class Controller implements Machine<ControllerInput, ControllerOutput> {
   readonly #wall: (now: Instant) => string;
