@@ -91,7 +91,8 @@ async function follow(scratch: string, say: (text: string) => void): Promise<Foo
 
 /** Packages of the older module system look for this. */
 const REQUIRE =
-  "--banner:js=import{createRequire}from'node:module';const require=createRequire(import.meta.url);";
+  "--banner:js=import{createRequire as make}from'node:module';" +
+  'const require=make(import.meta.url);';
 
 async function apiServer(
   lab: Lab,
