@@ -9,13 +9,15 @@
  *
  * Burst and writes take turns, on Services of their own; the ratio is of the medians.
  */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Api } from '../kube/io/api.ts';
 import { kubeconfigCredentials } from '../kube/io/kubeconfig.ts';
 import { SERVICE } from '../kube/kube.ts';
 import { keyOf } from '../kube/objects.ts';
 import type { Service } from '../kube/objects.ts';
+import { executeSync } from '../lab/execute.ts';
 import { LabFailure } from '../lab/failure.ts';
 import { KubeLab } from '../lab/kube/kubelab.ts';
 import { SMALL_HEAP } from '../lib/io/heap.ts';
@@ -42,26 +44,34 @@ export interface Burst {
 }
 
 export async function burst(rounds: number, say: (text: string) => void): Promise<Burst> {
+  const scratch = mkdtempSync(join(tmpdir(), 'arpeggio-bundle-'));
+  say('bundling');
+  const bundled = executeSync([process.execPath, join(ROOT, 'scripts/bundle.ts'), scratch]);
+  if (bundled.code !== 0) throw new LabFailure(`the bundles fail: ${bundled.stderr.trim()}`);
   say('etcd and an API server');
   const kube = await KubeLab.up({ purpose: 'burst', extent: 'api' });
   try {
     await kube.kubectl(['apply', '--server-side', '-f', join(ROOT, 'deploy/arpeggio.yaml')]);
     await kube.kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=20s']);
-    return await new Bench(kube, say).run(rounds);
+    return await new Bench(kube, join(scratch, 'controller.mjs'), say).run(rounds);
   } finally {
     await kube.close();
+    rmSync(scratch, { recursive: true, force: true });
   }
 }
 
 class Bench {
   readonly #kube: KubeLab;
+  /** As it is in the image. */
+  readonly #bundle: string;
   readonly #say: (text: string) => void;
   /** Services that show an address, by the watch of a third party. */
   readonly #addressed = new Set<string>();
   #controller: Program | undefined;
 
-  constructor(kube: KubeLab, say: (text: string) => void) {
+  constructor(kube: KubeLab, bundle: string, say: (text: string) => void) {
     this.#kube = kube;
+    this.#bundle = bundle;
     this.#say = say;
   }
 
@@ -211,7 +221,7 @@ class Bench {
   async #launch(): Promise<void> {
     const config = await this.#kube.serviceAccountConfig(SYSTEM, 'controller');
     const flags = ['--host=127.0.0.1', `--port=${PORT}`, `--kubeconfig=${config}`];
-    const argv = [process.execPath, join(ROOT, 'controller/main.ts'), ...flags];
+    const argv = [process.execPath, this.#bundle, ...flags];
     this.#controller = this.#program('controller', argv);
   }
 
