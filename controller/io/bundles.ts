@@ -51,6 +51,8 @@ interface Target {
   readonly resource: Resource;
   readonly name: string;
   clients: readonly ClientConfig[];
+  /** Counts what was heard of it. */
+  heard: number;
   /** How often it was put in a row, each time soon after the last. */
   battles: number;
   nextAt: Instant;
@@ -68,7 +70,7 @@ export class Bundles {
     this.#direct = direct;
     this.#namespace = namespace;
     const target = (resource: Resource, name: string): Target => {
-      return { resource, name, clients: [], battles: 0, nextAt: 0 };
+      return { resource, name, clients: [], heard: 0, battles: 0, nextAt: 0 };
     };
     this.#targets = [
       target(CONFIGURATION, WEBHOOKS),
@@ -83,6 +85,7 @@ export class Bundles {
         if (event.type === 'put') target.clients = this.#clientsOf(event.object);
         else if (event.type === 'delete') target.clients = [];
         else return;
+        target.heard += 1;
         changed();
       };
       this.#direct.watch(target.resource, target.name, sink, signal);
@@ -115,9 +118,13 @@ export class Bundles {
       const isPeace = isNew || now >= target.nextAt + TRUCE_MOST;
       target.battles = isPeace ? 0 : target.battles + 1;
       target.nextAt = now + truceAfter(target.battles);
+      const { heard } = target;
       const written = await this.#write(target, bundle);
       if (!written.ok) return written;
-      target.clients = target.clients.map((client) => trusting(client, bundle));
+      // What was heard meanwhile may be newer than what was written.
+      if (target.heard === heard) {
+        target.clients = target.clients.map((client) => trusting(client, bundle));
+      }
     }
     return ok(again);
   }

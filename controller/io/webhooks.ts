@@ -123,14 +123,15 @@ class Webhooks {
   }
 
   #wake(): void {
-    // Those of one list come one after the other.
-    if (this.#wait === 0) this.#alarm.set(monotonic());
+    // An alarm that is set now would be set anew when what is under way ends.
+    if (this.#isSettling) this.#isBehind = true;
+    else if (this.#wait === 0) this.#alarm.set(monotonic());
   }
 
   async #settle(): Promise<void> {
-    this.#isBehind = this.#isSettling;
     if (this.#isSettling) return;
     this.#isSettling = true;
+    this.#isBehind = false;
     const settled = await this.#putRight();
     this.#isSettling = false;
     if (this.#options.signal.aborted) return;
