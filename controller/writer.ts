@@ -301,8 +301,9 @@ export class Writer {
     if (outcome !== 'done') write.isRefused = true;
     if (write.claims.size > 0) return this.#isKeptWaiting;
     const update = write.plan?.update;
-    const isStill = update?.resourceVersion === versionOf(entry.service);
-    if (write.isRefused || entry.isBehind || !leads || (update !== undefined && !isStill)) {
+    // Of another version by now: also a claim that nothing else is written for may be too much.
+    const isOther = write.base !== versionOf(entry.service);
+    if (write.isRefused || entry.isBehind || !leads || isOther) {
       this.#underWay -= 1;
       entry.last = undefined;
       return true;

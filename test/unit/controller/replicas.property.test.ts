@@ -54,7 +54,31 @@ const modes: readonly (readonly [string, number, Mode])[] = [
   ['with neither, both deciding at once', 3000, { claims: false, leases: false }],
 ];
 
+/** Of one family, and perhaps no LoadBalancer any more. */
+function service(name: string, ip: string, type = 'LoadBalancer'): Step['what'] {
+  const families = ip.includes(':') ? { ipFamilies: ['IPv6' as const] } : {};
+  const spec = { clusterIPs: [ip], ...families, ...(type === 'ClusterIP' ? { type } : {}) };
+  return { do: 'service', name, spec, share: '', reserve: false } as Step['what'];
+}
+
 describe('two controllers', () => {
+  test('a claim made anew for a Service that has become another is given back', () => {
+    const steps: readonly Step[] = [
+      { what: { do: 'crash', replica: 0 }, pause: 0 },
+      { what: service('b', '10.0.0.1'), pause: 0 },
+      { what: service('d', '10.0.0.1'), pause: 17 },
+      { what: { do: 'resume', replica: 0 }, pause: 25 },
+      { what: { do: 'crash', replica: 0 }, pause: 38 },
+      { what: { do: 'start', replica: 1 }, pause: 0 },
+      { what: service('a', '10.0.0.1', 'ClusterIP'), pause: 0 },
+      { what: service('e', 'fd00::1'), pause: 0 },
+      { what: { do: 'start', replica: 0 }, pause: 1 },
+      { what: { do: 'remove', name: 'a' }, pause: 41 },
+      { what: service('b', '10.0.0.1', 'ClusterIP'), pause: 0 },
+    ];
+    expect(run(97_015_873, steps, { claims: true, leases: false }).complaints).toEqual([]);
+  });
+
   test.each(modes)('%s', (_, count, mode) => {
     let given = 0;
     const steps = fc.array(step, { maxLength: 20, size: 'max' });
