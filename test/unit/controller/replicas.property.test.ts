@@ -3,7 +3,8 @@
  * crashes, restarts, a controller stopped between decision and write, connections that break and an
  * API server that is away. Checked at every moment, and when everything has come to rest.
  *
- * One sequence takes milliseconds; FUZZ=10 runs ten times as many.
+ * One sequence takes milliseconds. FUZZ=10 runs ten times as many, from a seed of chance: what that
+ * finds becomes a test of its own.
  */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -15,6 +16,8 @@ import { apply, step } from '../../sim/steps.ts';
 import type { Step } from '../../sim/steps.ts';
 
 const TIMES = Number(process.env['FUZZ'] ?? 1);
+/** The same sequences each time, so that a change is to blame for a failure. */
+const SEED = process.env['FUZZ'] === undefined ? { seed: 20_261_122 } : {};
 
 type Mode = Pick<Circumstances, 'claims' | 'leases'>;
 
@@ -88,7 +91,7 @@ describe('two controllers', () => {
         expect(rules.complaints).toEqual([]);
         given += rules.given;
       }),
-      { numRuns: count * TIMES },
+      { ...SEED, numRuns: count * TIMES },
     );
     // There was something to be broken.
     expect(given).toBeGreaterThan(count);
