@@ -20,15 +20,15 @@ let owner: OwnerReference | undefined;
 let kept: Kept;
 
 function keeping(more: Partial<ConfigStateOptions> = {}): Kept {
-  const duty = new ConfigState({
+  const options: ConfigStateOptions = {
     component: 'controller',
     namespace: 'metallb-system',
     judgement: () => judgement,
     wall: () => `T${kept.now}`,
     owner: () => owner,
     ...more,
-  });
-  return new Kept(duty);
+  };
+  return new Kept(() => new ConfigState(options));
 }
 
 function state(key = KEY): State {

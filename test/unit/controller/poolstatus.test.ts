@@ -18,7 +18,7 @@ let kept: Kept;
 
 beforeEach(() => {
   usage = undefined;
-  kept = new Kept(new PoolStatuses(() => usage));
+  kept = new Kept(() => new PoolStatuses(() => usage));
 });
 
 function pool(name: string, status?: object): KubeObject {

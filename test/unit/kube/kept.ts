@@ -16,11 +16,20 @@ export class Kept {
   said: string[] = [];
   now = 0;
   machine: Keeper;
+  readonly #duty: () => Duty;
   #version = 0;
   #shown: WatchEvent[] = [];
 
-  constructor(duty: Duty) {
-    this.machine = new Keeper(duty);
+  constructor(duty: () => Duty) {
+    this.#duty = duty;
+    this.machine = new Keeper(duty());
+    this.show({ type: 'synced' });
+  }
+
+  /** A new life of the program that keeps them. */
+  restart(): void {
+    this.machine = new Keeper(this.#duty());
+    for (const object of this.objects.values()) this.show({ type: 'put', object });
     this.show({ type: 'synced' });
   }
 

@@ -1,57 +1,26 @@
 /** ServiceL2Status in conversation with a source in memory: one for each Service announced. */
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { Keeper } from '../../../kube/keeper.ts';
-import type { KeeperOutput } from '../../../kube/keeper.ts';
 import { SERVICE_L2_STATUS } from '../../../kube/kube.ts';
 import type { KubeFailure, WatchEvent } from '../../../kube/kube.ts';
-import { keyOf } from '../../../kube/objects.ts';
 import type { KubeObject } from '../../../kube/objects.ts';
-import { err, ok } from '../../../lib/result.ts';
 import type { SpeakerStatus } from '../../../owners/report.ts';
 import { L2Statuses } from '../../../speaker/l2status.ts';
+import { Kept } from '../kube/kept.ts';
 
 const NAMESPACE = 'metallb-system';
 const AWAY: KubeFailure = { kind: 'unavailable', message: 'the API server is away' };
 
 /** What the source has, and what is asked of it. */
-class Source {
-  readonly objects = new Map<string, KubeObject>();
+class Source extends Kept {
   /** Services that are announced, with the names of interfaces. */
   announced: Record<string, readonly string[]> = {};
   dead: readonly string[] = [];
   phase: SpeakerStatus['phase'] = 'serving';
-  failure: KubeFailure | undefined;
-  asked: string[] = [];
-  said: string[] = [];
-  now = 0;
-  machine = this.started();
-  #version = 0;
-  #shown: WatchEvent[] = [];
 
-  started(): Keeper {
-    const options = { node: 'node1', namespace: NAMESPACE, status: () => this.#status() };
-    return new Keeper(new L2Statuses(options));
-  }
-
-  /** A new life of the speaker. */
-  restart(): void {
-    this.machine = this.started();
-    for (const object of this.objects.values()) this.show({ type: 'put', object });
-    this.show({ type: 'synced' });
-  }
-
-  show(event: WatchEvent): void {
-    this.#shown.push(event);
-  }
-
-  put(object: KubeObject): KubeObject {
-    this.#version += 1;
-    const resourceVersion = String(this.#version);
-    const stored = { ...object, metadata: { ...object.metadata, resourceVersion } };
-    this.objects.set(keyOf(stored), stored);
-    this.show({ type: 'put', object: stored });
-    return stored;
+  constructor() {
+    const status = (): SpeakerStatus => this.#status();
+    super(() => new L2Statuses({ node: 'node1', namespace: NAMESPACE, status }));
   }
 
   /** Of another node, or of another life of this one. */
@@ -65,30 +34,14 @@ class Source {
     this.put({ ...SERVICE_L2_STATUS, metadata: { name, namespace: NAMESPACE, labels } });
   }
 
-  /** Everything that happens within that time. */
-  pass(ms: number): void {
-    const end = this.now + ms;
-    for (let steps = 0; steps < 5000; steps += 1) {
-      for (const event of this.#shown.splice(0)) {
-        this.machine.handle({ kind: 'watch', event }, this.now);
-      }
-      this.machine.tick(this.now);
-      this.#carryOut();
-      const at = this.machine.deadline();
-      if (this.#shown.length > 0) continue;
-      if (at === undefined || at > end) {
-        this.now = end;
-        return;
-      }
-      this.now = Math.max(this.now, at);
-    }
-    throw new Error('does not settle');
-  }
-
   announce(announced: Record<string, readonly string[]>): void {
     this.announced = announced;
-    this.machine.handle({ kind: 'changed' }, this.now);
-    this.pass(2000);
+    this.change();
+  }
+
+  /** What was asked for, without of which object. */
+  kinds(): readonly (string | undefined)[] {
+    return this.asked.map((line) => line.split(' ')[0]);
   }
 
   /** Status of every object, by node and Service. */
@@ -101,39 +54,6 @@ class Source {
       return `${String(status?.['node'])} ${service} ${names}`;
     });
     return words.toSorted();
-  }
-
-  #carryOut(): void {
-    for (let out = this.machine.poll(); out !== undefined; out = this.machine.poll()) {
-      if (out.kind === 'note') this.said.push(out.note.msg);
-      else this.#answer(out);
-    }
-  }
-
-  #answer(out: Exclude<KeeperOutput, { kind: 'note' }>): void {
-    this.asked.push(out.kind);
-    const { key } = out;
-    const done = (failure?: KubeFailure, value?: KubeObject): void => {
-      const result = failure === undefined ? ok(value) : err(failure);
-      this.machine.handle({ kind: 'done', key, result }, this.now);
-    };
-    const object = this.objects.get(key);
-    if (this.failure !== undefined) return done(this.failure);
-    if (out.kind === 'create') {
-      if (object !== undefined) return done({ kind: 'exists', message: 'it is there' });
-      return done(undefined, this.put(out.object));
-    }
-    if (object === undefined) return done({ kind: 'not-found', message: 'it is gone' });
-    const version = out.kind === 'delete' ? out.version : out.update.resourceVersion;
-    if (object.metadata.resourceVersion !== version) {
-      return done({ kind: 'conflict', message: 'it was changed' });
-    }
-    if (out.kind === 'update') {
-      return done(undefined, this.put({ ...object, status: out.update.status } as KubeObject));
-    }
-    this.objects.delete(key);
-    this.show({ type: 'delete', key });
-    return done();
   }
 
   #status(): SpeakerStatus {
@@ -151,14 +71,13 @@ let source: Source;
 
 beforeEach(() => {
   source = new Source();
-  source.restart();
 });
 
 describe('one for each Service', () => {
   test('made with labels, then its status; and then silence', () => {
     source.announce({ 'default/web': ['eth0', 'eth1'] });
     expect(source.statuses()).toEqual(['node1 default/web eth0+eth1']);
-    expect(source.asked).toEqual(['create', 'update']);
+    expect(source.kinds()).toEqual(['create', 'update']);
     const [object] = source.objects.values();
     expect(object?.metadata).toMatchObject({
       namespace: NAMESPACE,
@@ -171,7 +90,7 @@ describe('one for each Service', () => {
     });
     source.pass(100_000);
     source.announce({ 'default/web': ['eth0', 'eth1'] });
-    expect([source.asked, source.said]).toEqual([['create', 'update'], []]);
+    expect([source.kinds(), source.said]).toEqual([['create', 'update'], []]);
     expect(source.machine.deadline()).toBe(undefined);
   });
 
@@ -193,8 +112,7 @@ describe('one for each Service', () => {
     source.put({ ...object, status: { node: 'node9' } } as unknown as KubeObject);
     source.pass(2000);
     expect(source.statuses()).toEqual(['node1 default/web eth0']);
-    source.objects.delete(key ?? '');
-    source.show({ type: 'delete', key: key ?? '' });
+    source.remove(key ?? '');
     source.pass(2000);
     expect(source.statuses()).toEqual(['node1 default/web eth0']);
   });
@@ -272,7 +190,6 @@ test('whatever was announced, and whatever failed: in the end exactly what is an
   fc.assert(
     fc.property(fc.array(step, { maxLength: 12 }), fc.subarray(services), (steps, last) => {
       source = new Source();
-      source.restart();
       for (const { announced, fails, restarts, ms } of steps) {
         source.failure = fails ? AWAY : undefined;
         if (restarts) source.restart();
