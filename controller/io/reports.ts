@@ -8,6 +8,7 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
 import { MOST_BYTES, TAG_CONTEXT, TAG_HEADER, parseReport } from '../../owners/report.ts';
 import type { SpeakerReport } from '../../owners/report.ts';
+import { readBody } from '../../lib/io/body.ts';
 import { tagFits } from '../../lib/io/secret.ts';
 import type { Reports } from '../reports.ts';
 
@@ -39,7 +40,7 @@ export function takeReports(taking: Taking | undefined): RequestListener {
 async function answer(request: IncomingMessage, taking: Taking | undefined): Promise<Reply> {
   const secret = taking?.secret();
   if (taking === undefined || secret === undefined) return refuse(403, NO_SECRET);
-  const body = await read(request);
+  const body = await readBody(request, MOST_BYTES);
   if (body === undefined) return refuse(413, `a report has at most ${MOST_BYTES} bytes`);
   const { [TAG_HEADER]: tag } = request.headers;
   if (typeof tag !== 'string' || !tagFits(secret, TAG_CONTEXT, body, tag)) {
@@ -59,22 +60,4 @@ const NO_SECRET =
 
 function refuse(status: number, text: string): Reply {
   return { status, text };
-}
-
-/** undefined: it is too large, or was broken off. */
-async function read(request: IncomingMessage): Promise<Buffer | undefined> {
-  if (Number(request.headers['content-length'] ?? 0) > MOST_BYTES) return undefined;
-  const parts: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const part of request) {
-      const bytes = part as Buffer;
-      length += bytes.length;
-      if (length > MOST_BYTES) return undefined;
-      parts.push(bytes);
-    }
-  } catch {
-    return undefined;
-  }
-  return Buffer.concat(parts);
 }

@@ -8,6 +8,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Direct } from '../../kube/io/direct.ts';
 import { groupOf } from '../../kube/location.ts';
+import { readBody } from '../../lib/io/body.ts';
 import { monotonic } from '../../lib/io/clock.ts';
 import { listen } from '../../lib/io/metrics.ts';
 import type { HeldCertificate } from '../../lib/io/tls.ts';
@@ -72,8 +73,9 @@ export class Webhook {
     if (request.method !== 'POST' || !(isAdmission || path === CONVERT_PATH)) {
       return refuse(404, 'there is no such webhook');
     }
-    const text = await read(request);
-    if (text === undefined) return refuse(413, `a review has at most ${MOST_BYTES} bytes`);
+    const body = await readBody(request, MOST_BYTES);
+    if (body === undefined) return refuse(413, `a review has at most ${MOST_BYTES} bytes`);
+    const text = body.toString('utf8');
     if (isDeep(text)) return refuse(400, `this is nested more than ${MOST_LEVELS} deep`);
     const question = parsed(text);
     const answer = isAdmission ? await this.#review(question) : convert(question);
@@ -121,21 +123,4 @@ function parsed(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** undefined: it is too large, or was broken off. */
-async function read(request: IncomingMessage): Promise<string | undefined> {
-  const parts: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const part of request) {
-      const bytes = part as Buffer;
-      length += bytes.length;
-      if (length > MOST_BYTES) return undefined;
-      parts.push(bytes);
-    }
-  } catch {
-    return undefined;
-  }
-  return Buffer.concat(parts).toString('utf8');
 }

@@ -1,9 +1,7 @@
 /** Certificates that we make, judged by Node.js, and a server that changes its own. */
 import { X509Certificate } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
-import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +11,8 @@ import type { Certificates, SecretData } from '../../controller/io/certificate.t
 import { newRegistry, serve } from '../../lib/io/metrics.ts';
 import type { Refusal } from '../../lib/io/metrics.ts';
 import { HeldCertificate, readPair, tlsOptions } from '../../lib/io/tls.ts';
+import { pageOf } from './page.ts';
+import type { Page } from './page.ts';
 
 const NAMES = ['webhook-service.metallb-system.svc'];
 const NOW = new Date('2026-11-22T12:00:00Z');
@@ -106,11 +106,6 @@ test('a folder holds a pair, or it is said', async () => {
   }
 });
 
-interface Page {
-  readonly status: number | undefined;
-  readonly text: string;
-}
-
 async function fetchBy(ca: string, port: number, authorization = ''): Promise<Page> {
   const headers = authorization === '' ? {} : { authorization };
   const servername = NAMES[0] ?? '';
@@ -123,10 +118,7 @@ async function fetchBy(ca: string, port: number, authorization = ''): Promise<Pa
     headers,
     agent: false,
   });
-  const [response] = (await once(asked, 'response')) as [IncomingMessage];
-  let text = '';
-  for await (const part of response.setEncoding('utf8')) text += String(part);
-  return { status: response.statusCode, text };
+  return pageOf(asked);
 }
 
 test('HTTPS: metrics behind a guard, no probes, and the certificate may change', async () => {

@@ -1,9 +1,10 @@
 /** The Secret of the speakers: made once, owned by the Deployment, read where that is allowed. */
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { createHeartbeatKey } from '../../controller/io/heartbeatkey.ts';
-import { Direct } from '../../kube/io/direct.ts';
+import type { Direct } from '../../kube/io/direct.ts';
 import type { Resource } from '../../kube/kube.ts';
 import type { KubeObject } from '../../kube/objects.ts';
+import { directOf } from './apiclient.ts';
 import { ApiServer } from './apiserver.ts';
 import type { Seen } from './apiserver.ts';
 
@@ -21,13 +22,7 @@ let log: string[];
 beforeEach(async () => {
   api = await new ApiServer().start();
   log = [];
-  const access = { authorization: undefined, tls: { insecure: false } };
-  direct = new Direct({
-    server: api.url,
-    namespace: SYSTEM,
-    access: () => Promise.resolve({ ok: true, value: access }),
-    refresh() {},
-  });
+  direct = directOf(api);
 });
 
 afterEach(async () => {

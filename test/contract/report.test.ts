@@ -1,7 +1,5 @@
 /** Both ends of a report over real connections: the speaker's rim and the controller's. */
-import { once } from 'node:events';
 import { request } from 'node:http';
-import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -17,6 +15,8 @@ import { MOST_BYTES, TAG_CONTEXT, TAG_HEADER, emitReport } from '../../owners/re
 import type { SpeakerReport, SpeakerStatus } from '../../owners/report.ts';
 import { Reporting, controllerUrls } from '../../speaker/io/report.ts';
 import { until } from '../../lab/until.ts';
+import { pageOf } from './page.ts';
+import type { Page } from './page.ts';
 
 const SECRET = Buffer.from('0123456789abcdef0123456789abcdef');
 const STATUS: SpeakerStatus = {
@@ -84,19 +84,12 @@ function speaker(key: Uint8Array = SECRET): Reporting {
 const seen = (what: string, look: () => boolean): Promise<boolean> =>
   until(look, { withinMs: 5000, what });
 
-interface Reply {
-  readonly status: number | undefined;
-  readonly text: string;
-}
-
-async function send(body: string, headers: Record<string, string> = {}): Promise<Reply> {
+async function send(body: string, headers: Record<string, string> = {}): Promise<Page> {
   const asked = request(`${url}/report`, { method: 'POST', agent: false, headers });
   asked.on('error', () => {});
   asked.end(body);
-  const [response] = (await once(asked, 'response')) as [IncomingMessage];
-  let text = '';
-  for await (const part of response.setEncoding('utf8')) text += String(part);
-  return { status: response.statusCode, text: text.trimEnd() };
+  const { status, text } = await pageOf(asked);
+  return { status, text: text.trimEnd() };
 }
 
 const tagged = (body: string, context = TAG_CONTEXT): Record<string, string> => ({

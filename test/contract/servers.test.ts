@@ -2,7 +2,6 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { get as getPlain } from 'node:http';
-import type { IncomingMessage } from 'node:http';
 import { get as getSecure } from 'node:https';
 import { createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
@@ -15,6 +14,7 @@ import { CONTROLLER_FLAGS } from '../../controller/flags.ts';
 import { complete } from '../../controller/io/certificate.ts';
 import { Direct } from '../../kube/io/direct.ts';
 import { newRegistry } from '../../lib/io/metrics.ts';
+import { pageOf } from './page.ts';
 
 let folder: string;
 let ports: { readonly metrics: number; readonly probes: number };
@@ -78,10 +78,8 @@ async function page(url: string, ca?: string): Promise<string> {
   const secure = { ca, agent: false, servername: 'controller' };
   const asked = url.startsWith('https') ? getSecure(url, secure) : getPlain(url, { agent: false });
   try {
-    const [response] = (await once(asked, 'response')) as [IncomingMessage];
-    let text = '';
-    for await (const part of response.setEncoding('utf8')) text += String(part);
-    return `${response.statusCode} ${text.split('\n')[0]}`;
+    const { status, text } = await pageOf(asked);
+    return `${status} ${text.split('\n')[0]}`;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 'refused' : String(error);
   }

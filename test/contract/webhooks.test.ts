@@ -5,7 +5,6 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
-import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -16,14 +15,17 @@ import { CONTROLLER_FLAGS } from '../../controller/flags.ts';
 import { complete, secretData, usable } from '../../controller/io/certificate.ts';
 import type { Certificates, SecretData } from '../../controller/io/certificate.ts';
 import { serveWebhooks } from '../../controller/io/webhooks.ts';
-import { Direct } from '../../kube/io/direct.ts';
+import type { Direct } from '../../kube/io/direct.ts';
 import { IP_ADDRESS_POOL } from '../../kube/kube.ts';
 import type { Resource } from '../../kube/kube.ts';
 import { objectPath } from '../../kube/location.ts';
 import type { KubeObject } from '../../kube/objects.ts';
 import { until } from '../../lab/until.ts';
 import { monotonic } from '../../lib/io/clock.ts';
+import { directOf } from './apiclient.ts';
 import { ApiServer } from './apiserver.ts';
+import { pageOf } from './page.ts';
+import type { Page } from './page.ts';
 
 const SYSTEM = 'metallb-system';
 const NAME = 'metallb-webhook-configuration';
@@ -44,13 +46,7 @@ let log: string[];
 beforeEach(async () => {
   api = await new ApiServer().start();
   [log, ending, port] = [[], new AbortController(), await freePort()];
-  const access = { authorization: undefined, tls: { insecure: false } };
-  direct = new Direct({
-    server: api.url,
-    namespace: SYSTEM,
-    access: () => Promise.resolve({ ok: true, value: access }),
-    refresh() {},
-  });
+  direct = directOf(api);
 });
 
 afterEach(async () => {
@@ -119,19 +115,15 @@ const puts = (): number =>
 const served = (): Promise<boolean> =>
   soon('webhooks', () => log.some((line) => line.includes('WebhooksServed')));
 
-function ask(ca: string, question: object): Promise<unknown> {
-  return askText(ca, JSON.stringify(question));
+async function ask(ca: string, question: object): Promise<unknown> {
+  return JSON.parse((await post(ca, JSON.stringify(question))).text);
 }
 
-async function askText(ca: string, question: string): Promise<unknown> {
+function post(ca: string, question: string, headers = {}): Promise<Page> {
   const path = '/validate-metallb-io-v1beta1-ipaddresspool';
   const [servername] = NAMES;
-  const how = { host: '127.0.0.1', port, path, method: 'POST', ca, servername, agent: false };
-  const asked = request(how as object).end(question);
-  const [response] = (await once(asked, 'response')) as [IncomingMessage];
-  let text = '';
-  for await (const part of response.setEncoding('utf8')) text += String(part);
-  return JSON.parse(text);
+  const how = { host: '127.0.0.1', port, path, method: 'POST', headers, ca };
+  return pageOf(request({ ...how, servername, agent: false } as object).end(question));
 }
 
 function creation(addresses: readonly string[]): object {
@@ -171,7 +163,12 @@ describe('with the manifests of MetalLB', () => {
     const ca = Buffer.from(kept('webhook-server-cert')?.['ca.crt'] ?? '', 'base64').toString();
     const deep = '['.repeat(200_000) + ']'.repeat(200_000);
     const text = JSON.stringify(creation([])).replace('[]', deep);
-    expect(await askText(ca, text)).toEqual({ message: expect.stringContaining('deep') });
+    expect(await post(ca, text)).toMatchObject({
+      status: 400,
+      text: expect.stringMatching('deep'),
+    });
+    const length = { 'content-length': String(9 * 2 ** 20) };
+    expect(await post(ca, '', length)).toMatchObject({ status: 413 });
     const brackets = ['{"a":"[', '192.0.2.16/28'].map((part) => part.padEnd(2000, '['));
     expect(await ask(ca, creation(brackets))).toMatchObject({ response: { allowed: false } });
     expect(await ask(ca, creation(['192.0.2.16/28']))).toMatchObject({
