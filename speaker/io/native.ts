@@ -35,6 +35,8 @@ export interface Native {
   /** Calls back on this thread's event loop whenever a `receive` would not wait. */
   watch(fd: number, readable: () => void): Watcher | number;
   unwatch(watcher: Watcher): number;
+  /** A packet socket for `send`, `receive` and `watch`; the filter is classic BPF. */
+  frames(link: LinkIndex, etherType: number, filter: Uint8Array): number;
   packetOpen(): PacketHandle | number;
   /** struct shared of userspace.h. */
   packetShared(plane: PacketHandle): ArrayBuffer | number;

@@ -7,6 +7,7 @@
  *   send(fd, bytes), receive(fd, bytes)     receive waits at most a second
  *   close(fd)
  *   watch(fd, callback), unwatch(handle)    callback() on the event loop when fd can be read
+ *   frames(link, protocol, filter)          a packet socket: whole frames of one link, not waiting
  *   packetOpen(), packetClose(plane)        the packet plane (packet.h), in a thread of its own
  *   packetShared(plane)                     its lease, verdicts and slots, as an ArrayBuffer
  *   packetFilter(plane, family, program)    which frames get to it
@@ -23,7 +24,10 @@
  */
 #define NAPI_VERSION 9
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/if_packet.h>
 #include <linux/netlink.h>
 #include <node_api.h>
 #include <pthread.h>
@@ -153,6 +157,27 @@ static napi_value netlink(napi_env env, napi_callback_info info)
 		int group = int_of(env, value);
 		failed = setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group);
 	}
+	napi_value result = failed ? outcome(env, -1) : number(env, fd);
+	if (failed)
+		close(fd);
+	return result;
+}
+
+/* Bound last: nothing is received before the filter (classic BPF) is in place. */
+static napi_value frames(napi_env env, napi_callback_info info)
+{
+	struct arguments a = arguments_of(env, info);
+	struct bytes filter = bytes_of(env, a.value[2]);
+	struct sock_fprog program = {.len = filter.length / sizeof(struct sock_filter),
+				     .filter = filter.data};
+	struct sockaddr_ll at = {.sll_family = AF_PACKET,
+				 .sll_protocol = htons(int_of(env, a.value[1])),
+				 .sll_ifindex = int_of(env, a.value[0])};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return outcome(env, -1);
+	int failed = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) ||
+		     bind(fd, (struct sockaddr *)&at, sizeof at);
 	napi_value result = failed ? outcome(env, -1) : number(env, fd);
 	if (failed)
 		close(fd);
@@ -369,7 +394,7 @@ NAPI_MODULE_INIT()
 			 {"packetOpen", packet_opened}, {"packetClose", packet_closed},
 			 {"packetShared", packet_shared}, {"packetFilter", packet_filtered},
 			 {"packetSet", packet_changed}, {"packetVips", packet_listed},
-			 {"packetSend", packet_sent}};
+			 {"packetSend", packet_sent}, {"frames", frames}};
 	for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
 		napi_value f;
 		const char *name = functions[i].name;
