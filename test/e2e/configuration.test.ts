@@ -198,7 +198,16 @@ describe('beyond MetalLB', () => {
     await desk.service('one', { annotations });
     await outcome('one', '192.0.2.1');
     await desk.change('one', { metadata: { annotations: { 'arpeggio.dev/reserve': null } } });
+    // The reservation is the claim's: it ends when the controller has seen the wish end.
+    await cluster.until('the reservation to end', async () => {
+      const claim = (await desk.find(CLAIM, `${SYSTEM}/192.0.2.1`)) as
+        { spec?: object } | undefined;
+      return claim?.spec !== undefined && !('reservedFor' in claim.spec);
+    });
     await desk.removeService('one');
+    await cluster.until('its claim to go', async () => {
+      return (await desk.find(CLAIM, `${SYSTEM}/192.0.2.1`)) === undefined;
+    });
     await desk.service('four');
     expect(await shown('four', '192.0.2.1')).toBe('192.0.2.1');
   });
