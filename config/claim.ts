@@ -32,6 +32,8 @@ export const MOST_PER_FAMILY = 8;
 
 /** Written by the controller together with the status. */
 export const POOL_ANNOTATION = 'metallb.io/ip-allocated-from-pool';
+/** Names of the nodes that answer, separated by commas. The controller writes it. */
+export const ANNOUNCED_BY = 'arpeggio.dev/announced-by';
 
 export interface Claim {
   /** `namespace/name`. */

@@ -4,7 +4,7 @@
  * snapshot, never on what happened before, so a restart plans the same. What already is as it
  * should be yields nothing.
  */
-import { POOL_ANNOTATION, heldAddresses } from '../config/claim.ts';
+import { ANNOUNCED_BY, POOL_ANNOTATION, heldAddresses } from '../config/claim.ts';
 import { SERVICE } from '../kube/kube.ts';
 import type { KubeEvent, StatusUpdate } from '../kube/kube.ts';
 import { keyOf } from '../kube/objects.ts';
@@ -18,8 +18,6 @@ import type { Reason } from './reason.ts';
 
 export const ALLOCATED = 'arpeggio.dev/Allocated';
 export const ANNOUNCED = 'arpeggio.dev/Announced';
-/** Names of the nodes that answer, separated by commas. */
-export const ANNOUNCED_BY = 'arpeggio.dev/announced-by';
 
 export interface Plan {
   readonly update: StatusUpdate;

@@ -2,7 +2,14 @@
  * One Service as a decision sees it: what it asks for and holds, counting what a write under way
  * promises it; and whether a change shows nothing but such a promise kept.
  */
-import { POOL_ANNOTATION, claimOf, heldAddresses, holdingOf, isOurs } from '../config/claim.ts';
+import {
+  ANNOUNCED_BY,
+  POOL_ANNOTATION,
+  claimOf,
+  heldAddresses,
+  holdingOf,
+  isOurs,
+} from '../config/claim.ts';
 import type { Claim } from '../config/claim.ts';
 import type { Problem } from '../config/problem.ts';
 import { keyOf } from '../kube/objects.ts';
@@ -11,7 +18,6 @@ import { sameIp } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
 import type { Entrant } from './allocate.ts';
 import { FENCE } from './addressclaim.ts';
-import { ANNOUNCED_BY } from './plan.ts';
 
 export interface View {
   readonly service: Service;

@@ -49,6 +49,29 @@ export interface ReportedSilence {
   readonly sentence: string;
 }
 
+/** An address that somebody claims who is no node of the cluster (RFC 5227, RFC 4862). */
+export interface ReportedConflict {
+  readonly ip: string;
+  /** The stranger's. */
+  readonly mac: Mac;
+  /** Where it was heard. */
+  readonly interface: string;
+  /** Keys of the Services that hold the address. */
+  readonly services: readonly string[];
+  /**
+   * true: found before the first announcement, so nobody answers for the address here.
+   * false: announced already, and defended.
+   */
+  readonly withheld: boolean;
+}
+
+/** Something about the node that keeps it from answering as it should. */
+export interface ReportedTrouble {
+  /** One name, fit for a condition. */
+  readonly reason: string;
+  readonly sentence: string;
+}
+
 /** What a speaker has to say; the same again is no news. */
 export interface SpeakerStatus {
   readonly phase: (typeof PHASES)[number];
@@ -56,6 +79,8 @@ export interface SpeakerStatus {
   readonly plane: string;
   readonly addresses: readonly ReportedAddress[];
   readonly silent: readonly ReportedSilence[];
+  readonly conflicts: readonly ReportedConflict[];
+  readonly troubles: readonly ReportedTrouble[];
   /** Names of the other nodes, by how they stand. */
   readonly peers: Readonly<Record<Standing, readonly string[]>>;
 }
@@ -107,6 +132,13 @@ function reportOf(reader: Reader, raw: unknown): SpeakerReport {
       addressOf(reader, each, at),
     ),
     silent: reader.list(fields['silent'], 'silent', (each, at) => silenceOf(reader, each, at)),
+    // Speakers of older versions do not say these.
+    conflicts: reader.list(fields['conflicts'] ?? [], 'conflicts', (each, at) =>
+      conflictOf(reader, each, at),
+    ),
+    troubles: reader.list(fields['troubles'] ?? [], 'troubles', (each, at) =>
+      troubleOf(reader, each, at),
+    ),
     peers: {
       alive: named('alive'),
       joining: named('joining'),
@@ -134,6 +166,27 @@ function silenceOf(reader: Reader, raw: unknown, path: string): ReportedSilence 
   const fields = reader.fields(raw, path);
   return {
     service: reader.text(fields['service'], `${path}.service`, KEY),
+    reason: reader.text(fields['reason'], `${path}.reason`, REASON),
+    sentence: reader.text(fields['sentence'], `${path}.sentence`, SENTENCE),
+  };
+}
+
+function conflictOf(reader: Reader, raw: unknown, path: string): ReportedConflict {
+  const fields = reader.fields(raw, path);
+  return {
+    ip: reader.ip(fields['ip'], `${path}.ip`),
+    mac: reader.mac(fields['mac'], `${path}.mac`),
+    interface: reader.text(fields['interface'], `${path}.interface`, LINK),
+    services: reader.list(fields['services'], `${path}.services`, (each, at) =>
+      reader.text(each, at, KEY),
+    ),
+    withheld: reader.flag(fields['withheld'], `${path}.withheld`),
+  };
+}
+
+function troubleOf(reader: Reader, raw: unknown, path: string): ReportedTrouble {
+  const fields = reader.fields(raw, path);
+  return {
     reason: reader.text(fields['reason'], `${path}.reason`, REASON),
     sentence: reader.text(fields['sentence'], `${path}.sentence`, SENTENCE),
   };
@@ -184,6 +237,11 @@ class Reader {
     if (Number.isSafeInteger(value) && (value as number) > 0) return value as number;
     this.refuse(path, 'must be a whole number above 0');
     return 0;
+  }
+
+  flag(value: unknown, path: string): boolean {
+    if (typeof value !== 'boolean') this.refuse(path, 'must be true or false');
+    return value === true;
   }
 
   choice<T extends string>(value: unknown, path: string, choices: readonly [T, ...T[]]): T {

@@ -21,13 +21,14 @@ import type { Delta } from '../lib/diff.ts';
 import type { Machine } from '../lib/machine.ts';
 import type { Note } from '../lib/note.ts';
 import type { Instant } from '../lib/time.ts';
-import type { SpeakerStatus } from '../owners/report.ts';
+import type { ReportedTrouble, SpeakerStatus } from '../owners/report.ts';
 import { forwardsOf } from './forward.ts';
 import type { Forward } from './forward.ts';
 import { Planner, SENTENCES } from './plan.ts';
 import type { Plan, Scope } from './plan.ts';
 import type { Peer, ReflexInput, ReflexState } from './reflexport.ts';
 import { statusOf } from './status.ts';
+import { Troubles } from './troubles.ts';
 import { sameList, sameOrder } from './vip.ts';
 import type { Order } from './vip.ts';
 
@@ -41,7 +42,13 @@ export const WATCHED: readonly Resource[] = [
 
 export type BrainInput =
   | { readonly kind: 'watch'; readonly resource: Resource; readonly event: WatchEvent }
-  | { readonly kind: 'reflex'; readonly state: ReflexState };
+  | { readonly kind: 'reflex'; readonly state: ReflexState }
+  /** All troubles that one who looks after something has to tell now. */
+  | {
+      readonly kind: 'troubles';
+      readonly source: string;
+      readonly troubles: readonly ReportedTrouble[];
+    };
 
 /** What the reflex is told of the nodes. */
 type Told = Extract<ReflexInput, { kind: 'peers' }>;
@@ -71,6 +78,7 @@ const SETTLE_EACH = 0.05;
 const SERVICE_NAME = 'kubernetes.io/service-name';
 
 export class Brain implements Machine<BrainInput, BrainOutput> {
+  readonly troubles = new Troubles();
   readonly #self: string;
   readonly #forwarding: boolean;
   readonly #lbClass: string | undefined;
@@ -102,7 +110,8 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
 
   /** What there is to report; `plane` is the data plane's name. */
   status(plane: string): SpeakerStatus {
-    return statusOf({ plan: this.#plan, reflex: this.#reflex, plane });
+    const troubles = this.troubles.all;
+    return statusOf({ plan: this.#plan, reflex: this.#reflex, plane, troubles });
   }
 
   /** What keeps this node from doing its work, in one sentence; undefined: nothing. */
@@ -117,7 +126,8 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
 
   handle(input: BrainInput, now: Instant): void {
     if (input.kind === 'reflex') this.#follow(input.state, now);
-    else this.#watch(input.resource, input.event, now);
+    else if (input.kind === 'watch') this.#watch(input.resource, input.event, now);
+    else this.#say(this.troubles.tell(input.source, input.troubles), true);
   }
 
   tick(now: Instant): void {
@@ -192,6 +202,7 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
         node,
       });
     }
+    this.#say(this.troubles.follow(state.conflicts));
     if (this.#forwarding && deadOf(before).join() !== deadOf(state).join()) {
       this.#decideAt ??= now;
     }
@@ -353,6 +364,12 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
       else list.push(slice);
     }
     return byService;
+  }
+
+  /** `isStatus`: they are of what `status` says, too. */
+  #say(notes: readonly Note[], isStatus = false): void {
+    for (const note of notes) this.#out.push({ kind: 'note', note });
+    if (isStatus && notes.length > 0) this.#out.push({ kind: 'changed' });
   }
 
   #note(level: Note['level'], event: string, msg: string, fields: Note['fields'] = {}): void {

@@ -12,6 +12,8 @@ export interface PackedOrders {
   readonly keys: readonly string[];
   readonly ips: readonly Ip[];
   readonly interfaces: readonly Order['interfaces'][];
+  /** 1: `isNew`. */
+  readonly news: Uint8Array;
   /** Every node named in an order, once. */
   readonly names: readonly string[];
   /** Indexes into `names`, all orders in a row. */
@@ -39,6 +41,7 @@ export function packOrders({ put, remove }: Delta<Order>): PackedOrders {
     keys: [...put.keys()],
     ips: orders.map(({ ip }) => ip),
     interfaces: orders.map(({ interfaces }) => interfaces),
+    news: Uint8Array.from(orders, ({ isNew }) => Number(isNew)),
     names: [...indexes.keys()],
     owners: Uint16Array.from(owners),
     counts,
@@ -46,7 +49,7 @@ export function packOrders({ put, remove }: Delta<Order>): PackedOrders {
 }
 
 export function unpackOrders(packed: PackedOrders): Delta<Order> {
-  const { keys, ips, interfaces, names, owners, counts } = packed;
+  const { keys, ips, interfaces, news, names, owners, counts } = packed;
   const put = new Map<string, Order>();
   let from = 0;
   keys.forEach((key, i) => {
@@ -54,7 +57,9 @@ export function unpackOrders(packed: PackedOrders): Delta<Order> {
     const own = Array.from(owners.subarray(from, to), (index) => names[index] ?? '');
     from = to;
     const ip = ips[i];
-    if (ip !== undefined) put.set(key, { ip, owners: own, interfaces: interfaces[i] ?? 'all' });
+    if (ip === undefined) return;
+    const isNew = news[i] === 1;
+    put.set(key, { ip, owners: own, interfaces: interfaces[i] ?? 'all', isNew });
   });
   return { put, remove: packed.remove };
 }

@@ -9,7 +9,7 @@
  * order of ten thousand addresses, is remembered between calls by `Planner`.
  */
 import type { Config } from '../config/model.ts';
-import { heldAddresses, isOurs } from '../config/claim.ts';
+import { ANNOUNCED_BY, heldAddresses, isOurs } from '../config/claim.ts';
 import type { EndpointSlice, Node, Service } from '../kube/objects.ts';
 import { keyOf } from '../kube/objects.ts';
 import { formatIp } from '../net/ip.ts';
@@ -122,8 +122,10 @@ export class Planner {
       const interfaces = self === undefined ? [] : interfacesOf(ads, self);
       for (const ip of member.ips) {
         const key = formatIp(ip);
-        const before = orders.get(key)?.interfaces ?? [];
-        orders.set(key, { ip, owners, interfaces: united(before, interfaces) });
+        const before = orders.get(key);
+        const isNew = before?.isNew !== false && isUnannounced(member.service);
+        const all = united(before?.interfaces ?? [], interfaces);
+        orders.set(key, { ip, owners, interfaces: all, isNew });
       }
     }
   }
@@ -211,6 +213,11 @@ function candidatesOf(
     common = { nodes: both ?? found.nodes, weights: common?.weights ?? found.weights };
   }
   return { able, nodes: common?.nodes ?? [], weights: common?.weights ?? new Map() };
+}
+
+/** The controller says on a Service who announces it; without controllers nobody does. */
+function isUnannounced({ metadata }: Service): boolean {
+  return (metadata.annotations?.[ANNOUNCED_BY] ?? '') === '';
 }
 
 function united(a: Order['interfaces'], b: Order['interfaces']): Order['interfaces'] {

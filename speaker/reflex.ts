@@ -393,6 +393,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
       peers: new Map([...this.#ids].map(([name, id]) => [name, standings.get(id) ?? 'absent'])),
       held,
       links: [...this.#attached.values()].map(({ name, mac }) => ({ name, mac })),
+      conflicts: [],
     };
     this.#out.push({ kind: 'state', state });
   }

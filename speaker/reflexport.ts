@@ -56,6 +56,19 @@ export interface ReflexState {
   readonly held: readonly string[];
   /** Interfaces that announcements go out of, and the MAC addresses they carry. */
   readonly links: readonly { readonly name: string; readonly mac: Mac }[];
+  /** Addresses of the orders that a stranger claims. */
+  readonly conflicts: readonly Conflict[];
+}
+
+export interface Conflict {
+  /** Canonical. */
+  readonly ip: string;
+  /** The stranger's. */
+  readonly mac: Mac;
+  /** Name of the interface it was heard on. */
+  readonly link: string;
+  /** true: never announced, so not answered. false: announced, and defended. */
+  readonly withheld: boolean;
 }
 
 export type ReflexOutput =

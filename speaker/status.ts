@@ -3,10 +3,16 @@
  * which Services nobody may announce. Made from what brain and reflex know at the moment; the same
  * knowledge gives the same text, so that a repetition is recognized.
  */
-import type { ReportedAddress, SpeakerStatus, Standing } from '../owners/report.ts';
+import type {
+  ReportedAddress,
+  ReportedConflict,
+  ReportedTrouble,
+  SpeakerStatus,
+  Standing,
+} from '../owners/report.ts';
 import { SENTENCES } from './plan.ts';
 import type { Plan } from './plan.ts';
-import type { ReflexState } from './reflexport.ts';
+import type { Conflict, ReflexState } from './reflexport.ts';
 import type { Order } from './vip.ts';
 
 export interface Known {
@@ -14,9 +20,10 @@ export interface Known {
   /** undefined: the reflex has not spoken yet. */
   readonly reflex: ReflexState | undefined;
   readonly plane: string;
+  readonly troubles: readonly ReportedTrouble[];
 }
 
-export function statusOf({ plan, reflex, plane }: Known): SpeakerStatus {
+export function statusOf({ plan, reflex, plane, troubles }: Known): SpeakerStatus {
   const peers = [...(reflex?.peers ?? [])].toSorted(([a], [b]) => (a < b ? -1 : 1));
   const standing = (word: Standing): readonly string[] =>
     peers.filter(([, is]) => is === word).map(([node]) => node);
@@ -27,6 +34,10 @@ export function statusOf({ plan, reflex, plane }: Known): SpeakerStatus {
     silent: [...plan.silent]
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([service, reason]) => ({ service, reason, sentence: SENTENCES[reason] })),
+    conflicts: (reflex?.conflicts ?? [])
+      .toSorted((a, b) => (idOf(a) < idOf(b) ? -1 : 1))
+      .map((each) => conflictOf(each, plan)),
+    troubles: troubles.toSorted((a, b) => (a.reason < b.reason ? -1 : 1)),
     peers: {
       alive: standing('alive'),
       joining: standing('joining'),
@@ -40,6 +51,14 @@ export function statusOf({ plan, reflex, plane }: Known): SpeakerStatus {
 function addressOf(ip: string, plan: Plan, reflex: ReflexState | undefined): ReportedAddress {
   const services = (plan.holders.get(ip) ?? []).filter((service) => !plan.silent.has(service));
   return { ip, services, interfaces: interfacesOf(plan.orders.get(ip), reflex?.links ?? []) };
+}
+
+function conflictOf({ ip, mac, link, withheld }: Conflict, plan: Plan): ReportedConflict {
+  return { ip, mac, interface: link, services: plan.holders.get(ip) ?? [], withheld };
+}
+
+function idOf({ ip, mac, link }: Conflict): string {
+  return `${ip} ${mac} ${link}`;
 }
 
 function interfacesOf(

@@ -11,6 +11,11 @@ export interface Order {
   readonly owners: readonly string[];
   /** Names of this node's interfaces to answer on. */
   readonly interfaces: 'all' | readonly string[];
+  /**
+   * Nobody has announced it yet, as far as its Services say. Counts when the order first appears:
+   * it changes with the first announcement, which is no reason to tell the reflex anything.
+   */
+  readonly isNew: boolean;
 }
 
 /** The owner by name; undefined when no node of the order can own. */
@@ -18,6 +23,7 @@ export function ownerOf(order: Order, mayHold: (node: string) => boolean): strin
   return order.owners.find(mayHold);
 }
 
+/** `isNew` aside. */
 export function sameOrder(a: Order, b: Order): boolean {
   return sameList(a.owners, b.owners) && sameInterfaces(a.interfaces, b.interfaces);
 }

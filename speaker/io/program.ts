@@ -221,6 +221,8 @@ class Program {
       case 'state':
         this.#metrics.follow(message.state);
         return this.#driver.put({ kind: 'reflex', state: message.state });
+      case 'troubles':
+        return this.#driver.put(message);
       case 'note': {
         const { level, event, msg, fields } = message.note;
         return this.#log(level, event, msg, fields);

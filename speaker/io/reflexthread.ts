@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { Note } from '../../lib/note.ts';
+import type { ReportedTrouble } from '../../owners/report.ts';
 import type { BootId } from '../heartbeat.ts';
 import type { Isolation } from '../membership.ts';
 import type { PackedOrders } from '../orderwire.ts';
@@ -41,6 +42,12 @@ export type FromReflex =
   | { readonly kind: 'started'; readonly plane: string; readonly why: string }
   | { readonly kind: 'state'; readonly state: ReflexState }
   | { readonly kind: 'note'; readonly note: Note }
+  /** All that `source` has to tell now. */
+  | {
+      readonly kind: 'troubles';
+      readonly source: string;
+      readonly troubles: readonly ReportedTrouble[];
+    }
   | { readonly kind: 'counters'; readonly counters: ReadonlyMap<string, bigint> }
   /** It cannot go on; one sentence. */
   | { readonly kind: 'fatal'; readonly message: string }

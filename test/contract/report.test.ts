@@ -24,6 +24,16 @@ const STATUS: SpeakerStatus = {
   plane: 'bpf',
   addresses: [{ ip: '192.0.2.1', services: ['default/web'], interfaces: [] }],
   silent: [{ service: 'default/api', reason: 'NoAddress', sentence: 'sagt „nein“' }],
+  conflicts: [
+    {
+      ip: '192.0.2.2',
+      mac: '02:00:5e:00:53:01',
+      interface: 'eth0',
+      services: ['default/api'],
+      withheld: true,
+    },
+  ],
+  troubles: [{ reason: 'StrictARPMissing', sentence: 'set arp_ignore' }],
   peers: { alive: [], joining: [], absent: [], dead: [] },
 };
 const REPORT: SpeakerReport = {

@@ -6,7 +6,8 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { ANNOUNCED, ANNOUNCED_BY } from '../../controller/plan.ts';
+import { ANNOUNCED_BY } from '../../config/claim.ts';
+import { ANNOUNCED } from '../../controller/plan.ts';
 import { Cluster, SPEAKER_PORT } from '../../demo/cluster.ts';
 import { Services } from '../../demo/services.ts';
 import type { Condition } from '../../kube/objects.ts';

@@ -222,7 +222,7 @@ export class Cluster {
     for (const [text, owners] of Object.entries(this.#options.orders)) {
       const ip = parseIp(text);
       if (!ip.ok) throw new Error(ip.error);
-      put.set(formatIp(ip.value), { ip: ip.value, owners, interfaces: 'all' });
+      put.set(formatIp(ip.value), { ip: ip.value, owners, interfaces: 'all', isNew: false });
     }
     member.reflex.handle({ kind: 'link', link: ETH0 }, at);
     member.reflex.handle({ kind: 'orders', delta: { put, remove: [] } }, at);

@@ -1,10 +1,10 @@
 /** What is written for a decision, and what is said about it. */
 import { describe, expect, test } from '@jest/globals';
-import { POOL_ANNOTATION } from '../../../config/claim.ts';
+import { ANNOUNCED_BY, POOL_ANNOTATION } from '../../../config/claim.ts';
 import type { Decision } from '../../../controller/allocate.ts';
 import type { Announcement } from '../../../controller/announcement.ts';
 import { deny } from '../../../controller/denial.ts';
-import { ALLOCATED, ANNOUNCED, ANNOUNCED_BY, plan } from '../../../controller/plan.ts';
+import { ALLOCATED, ANNOUNCED, plan } from '../../../controller/plan.ts';
 import type { Subject } from '../../../controller/plan.ts';
 import { SERVICE } from '../../../kube/kube.ts';
 import type { StatusUpdate } from '../../../kube/kube.ts';

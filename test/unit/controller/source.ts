@@ -4,7 +4,7 @@
  */
 import { Controller, WATCHED, WATCHED_IF_THERE } from '../../../controller/controller.ts';
 import type { ControllerInput, ControllerOutput } from '../../../controller/controller.ts';
-import { ANNOUNCED_BY } from '../../../controller/plan.ts';
+import { ANNOUNCED_BY } from '../../../config/claim.ts';
 import { Reports } from '../../../controller/reports.ts';
 import { IP_ADDRESS_POOL, SERVICE } from '../../../kube/kube.ts';
 import type { KubeFailure, Resource, StatusUpdate } from '../../../kube/kube.ts';

@@ -20,6 +20,16 @@ const REPORT: SpeakerReport = {
     },
   ],
   silent: [{ service: 'default/api', reason: 'NoAddress', sentence: 'it has no address yet' }],
+  conflicts: [
+    {
+      ip: '192.0.2.1',
+      mac: '02:00:5e:00:53:01',
+      interface: 'eth0',
+      services: ['default/api'],
+      withheld: true,
+    },
+  ],
+  troubles: [{ reason: 'StrictARPMissing', sentence: 'arp_ignore is 0 on eth0' }],
   peers: { alive: ['node2'], joining: [], absent: [], dead: ['node3'] },
 };
 
@@ -48,6 +58,21 @@ const reports: fc.Arbitrary<SpeakerReport> = fc.record({
   silent: fc.array(
     fc.record({
       service: key,
+      reason: fc.stringMatching(/^[A-Z][A-Za-z]{0,20}$/),
+      sentence: fc.stringMatching(/^[ -~é→]{1,40}$/u),
+    }),
+  ),
+  conflicts: fc.array(
+    fc.record({
+      ip: fc.constantFrom('192.0.2.1', '2001:db8::1'),
+      mac: fc.constant('02:00:5e:00:53:01'),
+      interface: fc.constantFrom('eth0', 'bond0.100'),
+      services: fc.array(key),
+      withheld: fc.boolean(),
+    }),
+  ),
+  troubles: fc.array(
+    fc.record({
       reason: fc.stringMatching(/^[A-Z][A-Za-z]{0,20}$/),
       sentence: fc.stringMatching(/^[ -~é→]{1,40}$/u),
     }),
@@ -97,6 +122,12 @@ describe('a report', () => {
     ['addresses[0].services[0] must', { addresses: [{ ...REPORT.addresses[0], services: ['x'] }] }],
     ['silent[0].reason must be', { silent: [{ ...REPORT.silent[0], reason: 'no address' }] }],
     ['silent[0].sentence must', { silent: [{ ...REPORT.silent[0], sentence: 'a\nb' }] }],
+    ['conflicts must be a list', { conflicts: 'none' }],
+    ['conflicts[0].mac must be a MAC', { conflicts: [{ ...REPORT.conflicts[0], mac: 'x' }] }],
+    ['conflicts[0].interface must', { conflicts: [{ ...REPORT.conflicts[0], interface: '' }] }],
+    ['conflicts[0].services must', { conflicts: [{ ...REPORT.conflicts[0], services: {} }] }],
+    ['conflicts[0].withheld must be', { conflicts: [{ ...REPORT.conflicts[0], withheld: 1 }] }],
+    ['troubles[0].reason must be', { troubles: [{ ...REPORT.troubles[0], reason: 'x y' }] }],
     ['peers must be a map', { peers: [] }],
     ['peers.dead[0] must be text', { peers: { ...REPORT.peers, dead: [3] } }],
   ])('%s', (message, change) => {
@@ -113,6 +144,12 @@ describe('a report', () => {
     expect(withLink({ name: 'eth0', mac: '02:64:00:00:00:64' })).toBe('taken');
     expect(withLink({ name: 'a/b', mac: '02:64:00:00:00:64' })).toContain('interfaces[0].name');
     expect(withLink({ name: 'eth0', mac: '02-64-00-00-00-64' })).toContain('interfaces[0].mac');
+  });
+
+  test('an older speaker knows neither conflicts nor troubles', () => {
+    const { conflicts: _, troubles: __, ...older } = REPORT;
+    const read = { ...older, conflicts: [], troubles: [] };
+    expect(parseReport(JSON.stringify(older))).toEqual({ ok: true, value: read });
   });
 
   test('a field from a newer speaker goes no further', () => {

@@ -313,6 +313,7 @@ describe('what the reflex reports', () => {
     cause: 'confirmed',
     peers: new Map([['node2', dead.includes('node2') ? 'dead' : 'alive']]),
     held,
+    conflicts: [],
     links: [{ name: 'eth0', mac: '02:00:00:00:00:01' }],
   });
 
@@ -362,6 +363,8 @@ describe('what the reflex reports', () => {
           sentence: 'none of its endpoints serves',
         },
       ],
+      conflicts: [],
+      troubles: [],
       peers: { alive: [], joining: [], absent: [], dead: ['node2'] },
     });
     bench.put(ad('all', { interfaces: ['eth1'] })).settle();

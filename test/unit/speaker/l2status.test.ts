@@ -63,7 +63,8 @@ class Source extends Kept {
       interfaces: names.map((name) => ({ name, mac: '02:00:00:00:00:01' })),
     }));
     const peers = { alive: [], joining: [], absent: [], dead: this.dead };
-    return { phase: this.phase, plane: 'bpf', addresses, silent: [], peers };
+    const none = { silent: [], conflicts: [], troubles: [] };
+    return { phase: this.phase, plane: 'bpf', addresses, ...none, peers };
   }
 }
 

@@ -44,7 +44,7 @@ describe('the table', () => {
   function order(text: string, interfaces: Order['interfaces'] = 'all'): [string, Order] {
     const ip = parseIp(text);
     if (!ip.ok) throw new Error(ip.error);
-    return [text, { ip: ip.value, owners: ['a'], interfaces }];
+    return [text, { ip: ip.value, owners: ['a'], interfaces, isNew: false }];
   }
 
   const text = (ip: Ip): string => formatIp(ip);

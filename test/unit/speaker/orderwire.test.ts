@@ -11,6 +11,7 @@ const order: fc.Arbitrary<Order> = fc.record({
   ip: anyIp,
   owners: fc.uniqueArray(node),
   interfaces: fc.oneof(fc.constant('all' as const), fc.array(fc.constantFrom('eth0', 'br0'))),
+  isNew: fc.boolean(),
 });
 
 test('what is unpacked is what was packed', () => {
@@ -28,7 +29,7 @@ test('a name crosses once, however many orders name it', () => {
   const put = new Map<string, Order>();
   for (let i = 0n; i < 1000n; i++) {
     const ip = { family: 4 as const, value: 0x0a000000n + i };
-    put.set(formatIp(ip), { ip, owners: names, interfaces: 'all' });
+    put.set(formatIp(ip), { ip, owners: names, interfaces: 'all', isNew: false });
   }
   const packed = packOrders({ put, remove: [] });
   expect(packed.names).toEqual(names);

@@ -24,7 +24,8 @@ beforeEach(() => {
     looks += 1;
     const addresses = held.map((ip) => ({ ip, services: [], interfaces: [] }));
     const peers = { alive: [], joining: [], absent: [], dead: [] };
-    return { phase: 'serving', plane: 'bpf', addresses, silent: [], peers };
+    const none = { silent: [], conflicts: [], troubles: [] };
+    return { phase: 'serving', plane: 'bpf', addresses, ...none, peers };
   };
   reporter = new Reporter({ node: 'node1', boot: '0123456789abcdef', status });
 });
