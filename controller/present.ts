@@ -5,28 +5,13 @@
  */
 import { listOfKind } from '../config/parse/sources.ts';
 import type { Sources } from '../config/parse/sources.ts';
-import {
-  BFD_PROFILE,
-  BGP_ADVERTISEMENT,
-  BGP_PEER,
-  COMMUNITY,
-  IP_ADDRESS_POOL,
-  L2_ADVERTISEMENT,
-  NODE,
-} from '../kube/kube.ts';
+import { IP_ADDRESS_POOL, NODE } from '../kube/kube.ts';
 import type { Resource, WatchEvent } from '../kube/kube.ts';
 import { keyOf } from '../kube/objects.ts';
 import type { KubeObject } from '../kube/objects.ts';
+import { ADVISORY } from './findings.ts';
 
-export const COMPARED: readonly Resource[] = [
-  IP_ADDRESS_POOL,
-  L2_ADVERTISEMENT,
-  BGP_ADVERTISEMENT,
-  BGP_PEER,
-  BFD_PROFILE,
-  COMMUNITY,
-  NODE,
-];
+export const COMPARED: readonly Resource[] = [IP_ADDRESS_POOL, ...ADVISORY, NODE];
 
 interface Kind {
   readonly objects: Map<string, KubeObject>;
@@ -52,8 +37,10 @@ export class Present {
         known.state = 'known';
         break;
       case 'problem':
-        // What was known before stays good.
-        if (known.state === 'unknown') known.state = 'refused';
+        // What was known before stays good; what is only away now will be known.
+        if (known.state === 'unknown' && event.problem.refusal !== undefined) {
+          known.state = 'refused';
+        }
         break;
       case 'remnant':
       case 'solved':

@@ -94,7 +94,8 @@ describe('what there is to compare with', () => {
     }
     return present;
   }
-  const problem = { place: 'Node', path: '', message: 'forbidden' };
+  const away = { place: 'Node', path: '', message: 'the API server is away' };
+  const problem = { ...away, message: 'forbidden', refusal: 'forbidden' } as const;
 
   test('nothing before every kind was heard of', () => {
     expect(heard().sources()).toBe(undefined);
@@ -105,6 +106,14 @@ describe('what there is to compare with', () => {
     present.show(NODE, { type: 'problem', problem });
     expect(present.sources()).toMatchObject({ pools: [], bgpPeers: [] });
     expect(present.sources()).not.toHaveProperty('nodes');
+  });
+
+  test('a break before a kind was heard of is no refusal: it is waited for', () => {
+    const present = heard();
+    present.show(NODE, { type: 'problem', problem: away });
+    expect(present.sources()).toBe(undefined);
+    present.show(NODE, { type: 'synced' });
+    expect(present.sources()).toMatchObject({ nodes: [] });
   });
 
   test('what was known stays through a break', () => {
