@@ -16,8 +16,10 @@
  * Differences to MetalLB: general pools in order of name instead of random; a Service that becomes
  * single-stack keeps its address of the family that is left.
  *
- * Who decides again and again keeps an Allocator, which gives the same and looks only at what a
- * change can affect.
+ * One decision from scratch, by an Allocator that knows nothing yet. No program calls it: tests of
+ * the rules ask it, and property tests hold to it the Allocator and the Decider that the controller
+ * keeps, which decide again and again and look only at what a change can affect. The types are
+ * everybody's.
  */
 import type { Claim } from '../config/claim.ts';
 import type { Pool } from '../config/model.ts';

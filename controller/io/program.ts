@@ -60,7 +60,7 @@ export async function runController(flags: Flags): Promise<Result<void, string>>
   const reports = key.isExpected ? new Reports(randomBytes(16).toString('hex')) : undefined;
   const { namespace } = source;
   const { kube, traffic } = counted(configured(source, flags));
-  const { controller, driver, leading, telling } = decider({ flags, source, kube, log, reports });
+  const { controller, driver, leading, telling } = assemble({ flags, source, kube, log, reports });
   const health = {
     notReady: () =>
       kube.notReady() ??
@@ -109,7 +109,7 @@ interface Parts {
   readonly reports: Reports | undefined;
 }
 
-interface Decider {
+interface Assembly {
   readonly controller: Controller;
   readonly driver: Driver<ControllerInput>;
   readonly leading: Leading;
@@ -117,7 +117,7 @@ interface Decider {
 }
 
 /** What decides and writes, as long as it leads. */
-function decider({ flags, source, kube, log, reports }: Parts): Decider {
+function assemble({ flags, source, kube, log, reports }: Parts): Assembly {
   const { namespace, direct } = source;
   const standsBy = namespace !== undefined;
   const lbClass = flags['lb-class'] || undefined;
