@@ -45,7 +45,9 @@ function announcements(count: number): ReadonlyMap<string, Announcement> {
       { family: 6, value: (0x20010db8n << 96n) + (1n << 64n) + n },
     );
   }
-  return new Map(ips.slice(0, count).map((ip) => [formatIp(ip), { ip, links: 'all' }]));
+  return new Map(
+    ips.slice(0, count).map((ip) => [formatIp(ip), { ip, links: 'all', role: 'answer' }]),
+  );
 }
 
 function reflex({ index, mac, choice, addresses }: ResponderStart): void {

@@ -58,6 +58,8 @@ export function openBpfPlane({ attach = 'auto' }: BpfPlaneOptions = {}): Result<
       // NET_XMIT_DROP and NET_XMIT_CN: the queue had no room.
       return returned > 0 ? err(explainPlane('send', 'ENOBUFS')) : ok(undefined);
     },
+    sightings: () => [],
+    asked: () => 0,
     mend: () => hook.mend(),
     read: () => table.read(),
     counters() {

@@ -7,6 +7,7 @@
 import { getSystemErrorName } from 'node:util';
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
+import type { Mended } from '../dataplane.ts';
 import type { LinkIndex } from '../links.ts';
 import { explainPlane } from '../planeerror.ts';
 import { deleteFilter, newClsact, newFilter } from '../rtnetlink.ts';
@@ -70,15 +71,16 @@ export class Hook {
    * Puts back what somebody else took away: a removed qdisc (other agents clean up what they do
    * not know), a detached tcx link. By link; links where nothing was missing are not named.
    */
-  mend(): ReadonlyMap<LinkIndex, Result<void, string>> {
-    const mended = new Map<LinkIndex, Result<void, string>>();
+  mend(): ReadonlyMap<LinkIndex, Result<Mended, string>> {
+    const mended = new Map<LinkIndex, Result<Mended, string>>();
     // Of a copy: attaching anew adds to what is gone through.
     const all = new Map(this.#hung);
     for (const [index, hung] of all) {
       if (hung === 'filter' ? this.#hasFilter(index) : this.#hangs(hung)) continue;
       this.#hung.delete(index);
       if (hung !== 'filter') this.#native.close(hung);
-      mended.set(index, this.attach(index));
+      const attached = this.attach(index);
+      mended.set(index, attached.ok ? ok('gone') : attached);
     }
     return mended;
   }

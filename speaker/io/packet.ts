@@ -81,6 +81,8 @@ function plane(native: Native, handle: PacketHandle, shared: BigUint64Array): Da
       const failed = native.packetSend(handle, link, frame);
       return failed < 0 ? err(explainPlane('send', getSystemErrorName(failed))) : ok(undefined);
     },
+    sightings: () => [],
+    asked: () => 0,
     mend() {
       // Nobody can take these sockets away; what may be due is to ask for less again.
       for (const family of shrunk ? FAMILIES : []) filters.narrow(family, table.values(family));

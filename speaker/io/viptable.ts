@@ -78,6 +78,7 @@ export class VipTable {
   }
 
   #put(key: string, announcement: Announcement): Result<void, string> {
+    if (announcement.role === 'watch') return this.#remove(key);
     const mask = this.#mask(announcement.links);
     if (!mask.ok) return mask;
     const known = this.#known.get(key);
@@ -114,7 +115,7 @@ export class VipTable {
     for (const [key, value] of entries) {
       const ip = unmapped(key);
       const mask = new DataView(value.buffer, value.byteOffset).getBigUint64(8, true);
-      found.set(formatIp(ip), { ip, links: this.#links(mask) });
+      found.set(formatIp(ip), { ip, links: this.#links(mask), role: 'answer' });
     }
     return ok(found);
   }

@@ -41,6 +41,7 @@
 	name(unknown)    /* asks for an address that we do not announce */ \
 	name(unattached) /* on a link that the speaker does not use */ \
 	name(restricted) /* the address is not announced on this link */ \
+	name(watched)    /* another node's address, or nobody's; told, not answered */ \
 	name(lapsed)     /* ours, but the lease is over */ \
 	name(stale)      /* ours perhaps, but asked too long ago (packet plane) */ \
 	name(failed)     /* ours, but the frame could not be changed into the answer, or sent */ \

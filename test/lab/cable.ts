@@ -249,6 +249,8 @@ export class PlaneProcess {
       renew: (until) => this.call('renew', until),
       send: (link, frame) => this.call('send', link, frame),
       read: () => this.call('read'),
+      sightings: () => this.call('sightings'),
+      asked: (key) => this.call('asked', key),
       mend: () => this.call('mend'),
       counters: () => this.call('counters'),
     };

@@ -62,7 +62,8 @@ describe('a plane whose process is gone', () => {
 
   async function announce(plane: RemotePlane): Promise<void> {
     await plane.attach(cable.links[0]);
-    await plane.apply({ put: new Map([[formatIp(VIP), { ip: VIP, links: 'all' }]]), remove: [] });
+    const announcement = { ip: VIP, links: 'all', role: 'answer' } as const;
+    await plane.apply({ put: new Map([[formatIp(VIP), announcement]]), remove: [] });
   }
 
   async function asked(): Promise<readonly Uint8Array[]> {

@@ -37,7 +37,8 @@ describe('the program in the kernel and respond.ts', () => {
       await host.call('attach', near);
       await host.call('apply', { put: announcements, remove: [] });
       await host.call('renew', until);
-      const state: PlaneState = { until, announcements, links: new Map([[near.index, near.mac]]) };
+      const links = new Map([[near.index, near]]);
+      const state: PlaneState = { until, announcements, links, guard: false };
       const met = new Map<string, number>();
 
       await fc.assert(

@@ -97,10 +97,14 @@ export function deliver(frame: Uint8Array, to: number, link: PlaneLink): Uint8Ar
   return sent;
 }
 
+function answer(one: Ip, links: Announcement['links']): Announcement {
+  return { ip: one, links, role: 'answer' };
+}
+
 /** ADDRESSES everywhere, RESTRICTED on one link only. */
 export function announced(only: PlaneLink): ReadonlyMap<string, Announcement> {
   return new Map<string, Announcement>([
-    ...ADDRESSES.map(ip).map((one) => [formatIp(one), { ip: one, links: 'all' }] as const),
-    ...RESTRICTED.map(ip).map((one) => [formatIp(one), { ip: one, links: [only.index] }] as const),
+    ...ADDRESSES.map(ip).map((one) => [formatIp(one), answer(one, 'all')] as const),
+    ...RESTRICTED.map(ip).map((one) => [formatIp(one), answer(one, [only.index])] as const),
   ]);
 }

@@ -40,7 +40,8 @@ describe('the packet plane and respond.ts', () => {
       await host.plane.attach(near);
       await host.plane.apply({ put: announcements, remove: [] });
       await host.plane.renew(until);
-      const state: PlaneState = { until, announcements, links: new Map([[near.index, near.mac]]) };
+      const links = new Map([[near.index, near]]);
+      const state: PlaneState = { until, announcements, links, guard: false };
       const met = new Map<string, number>();
       let counters = await host.plane.counters();
 
@@ -58,7 +59,7 @@ describe('the packet plane and respond.ts', () => {
           const grown = [...counters].filter(([key, n]) => n !== before.get(key));
           const names = grown.map(([key]) => key);
           expect(replies).toEqual(expected.reply === undefined ? [] : [expected.reply]);
-          const target = expected.target === undefined ? [] : [`answered ${expected.target}`];
+          const target = expected.reply === undefined ? [] : [`answered ${expected.asked}`];
           expect(names).toEqual(counts ? [expected.verdict, ...target] : []);
         }),
         { numRuns: 1000 },

@@ -33,7 +33,7 @@ const VIP = ip('192.0.2.240');
 const QUESTION = emitArp(arpRequest(VIP, ip('192.0.2.1'), '02:64:00:00:00:01'));
 const HOUR = 3_600_000;
 const ANNOUNCED = {
-  put: new Map([[formatIp(VIP), { ip: VIP, links: 'all' as const }]]),
+  put: new Map([[formatIp(VIP), { ip: VIP, links: 'all', role: 'answer' } as const]]),
   remove: [],
 };
 
