@@ -74,6 +74,10 @@ export const SPEAKER_FLAGS = {
     hint: 'FILE',
     help: 'interfaces to leave alone, as excludel2.yaml lists them (default: of /etc/metallb)',
   },
+  'one-link-per-subnet': {
+    kind: 'switch',
+    help: 'of interfaces in one subnet only the first answers, so that neighbours learn one MAC',
+  },
   'gratuitous-arp-interval': {
     kind: 'number',
     default: 90,

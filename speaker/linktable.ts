@@ -2,52 +2,82 @@
  * The links and addresses that rtnetlink tells of, as one table of `Link`s; and what changed since
  * it was last asked. Level-triggered: a listener that missed messages (ENOBUFS) clears the table,
  * asks the kernel for everything again, and hears only of real differences.
+ *
+ * Only links that something was heard of are looked at: an interface of IPVS may hold ten thousand
+ * addresses, and most news are not of it.
  */
-import { diff } from '../lib/diff.ts';
 import type { Delta } from '../lib/diff.ts';
 import { compareIp, formatIp, sameIp } from '../net/ip.ts';
-import type { Ip } from '../net/ip.ts';
-import type { Link, LinkIndex } from './links.ts';
+import type { Link, LinkIndex, LinkPrefix } from './links.ts';
 import type { LinkFacts, RouteEvent } from './rtnetlink.ts';
 
 export class LinkTable {
   readonly #links = new Map<LinkIndex, LinkFacts>();
   /** Kept apart from links: an address may be told before its link. */
-  readonly #addresses = new Map<LinkIndex, Map<string, Ip>>();
-  #told: ReadonlyMap<string, Link> = new Map();
+  readonly #prefixes = new Map<LinkIndex, Map<string, LinkPrefix>>();
+  readonly #told = new Map<LinkIndex, Link>();
+  /** Of which something was heard since `changes`. */
+  readonly #touched = new Set<LinkIndex>();
 
   /** Forgets what is known, not what was told. */
   clear(): void {
     this.#links.clear();
-    this.#addresses.clear();
+    this.#prefixes.clear();
+    for (const index of this.#told.keys()) this.#touched.add(index);
   }
 
   handle(event: RouteEvent): void {
-    if (event.kind === 'link') this.#links.set(event.link.index, event.link);
+    if (event.kind === 'link') {
+      this.#links.set(event.link.index, event.link);
+      this.#touched.add(event.link.index);
+    }
     if (event.kind === 'link-gone') {
       this.#links.delete(event.index);
-      this.#addresses.delete(event.index);
+      this.#prefixes.delete(event.index);
+      this.#touched.add(event.index);
     }
-    if (event.kind === 'address') {
-      const known = this.#addresses.get(event.index) ?? new Map<string, Ip>();
-      this.#addresses.set(event.index, known.set(formatIp(event.ip), event.ip));
-    }
-    if (event.kind === 'address-gone') {
-      this.#addresses.get(event.index)?.delete(formatIp(event.ip));
+    if (event.kind === 'address' || event.kind === 'address-gone') {
+      const { index, ip, length } = event;
+      const known = this.#prefixes.get(index) ?? new Map<string, LinkPrefix>();
+      // The same address may be there with several lengths.
+      const key = `${formatIp(ip)}/${length}`;
+      if (event.kind === 'address') this.#prefixes.set(index, known.set(key, { ip, length }));
+      else known.delete(key);
+      this.#touched.add(index);
     }
   }
 
   /** Links that are new, different or gone since the last call; keys are decimal indexes. */
   changes(): Delta<Link> {
-    const links = new Map<string, Link>();
-    for (const [index, facts] of this.#links) {
-      const addresses = [...(this.#addresses.get(index)?.values() ?? [])].toSorted(compareIp);
-      links.set(String(index), { ...facts, addresses });
+    const put = new Map<string, Link>();
+    const remove: string[] = [];
+    for (const index of this.#touched) {
+      const [before, link] = [this.#told.get(index), this.#link(index)];
+      if (link === undefined) {
+        if (this.#told.delete(index)) remove.push(String(index));
+      } else if (before === undefined || !sameLink(before, link)) {
+        this.#told.set(index, link);
+        put.set(String(index), link);
+      }
     }
-    const delta = diff(this.#told, links, sameLink);
-    this.#told = links;
-    return delta;
+    this.#touched.clear();
+    return { put, remove };
   }
+
+  #link(index: LinkIndex): Link | undefined {
+    const facts = this.#links.get(index);
+    if (facts === undefined) return undefined;
+    const prefixes = [...(this.#prefixes.get(index)?.values() ?? [])].toSorted(comparePrefix);
+    const isFirst = ({ ip }: LinkPrefix, at: number): boolean => {
+      const before = prefixes[at - 1];
+      return before === undefined || !sameIp(before.ip, ip);
+    };
+    return { ...facts, addresses: prefixes.filter(isFirst).map(({ ip }) => ip), prefixes };
+  }
+}
+
+function comparePrefix(a: LinkPrefix, b: LinkPrefix): number {
+  return compareIp(a.ip, b.ip) || a.length - b.length;
 }
 
 function sameLink(a: Link, b: Link): boolean {
@@ -59,7 +89,14 @@ function sameLink(a: Link, b: Link): boolean {
     a.loopback === b.loopback &&
     a.broadcast === b.broadcast &&
     a.master === b.master &&
-    a.addresses.length === b.addresses.length &&
-    a.addresses.every((ip, index) => sameIp(ip, b.addresses[index] ?? ip))
+    samePrefixes(a.prefixes, b.prefixes)
   );
+}
+
+function samePrefixes(a: Link['prefixes'] = [], b: Link['prefixes'] = []): boolean {
+  if (a.length !== b.length) return false;
+  return a.every(({ ip, length }, at) => {
+    const other = b[at];
+    return other !== undefined && sameIp(ip, other.ip) && length === other.length;
+  });
 }

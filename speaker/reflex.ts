@@ -14,10 +14,10 @@ import type { Machine } from '../lib/machine.ts';
 import { earlier } from '../lib/time.ts';
 import type { Instant } from '../lib/time.ts';
 import { Announcer } from './announce.ts';
+import { Attachment } from './attachment.ts';
+import type { Change } from './attachment.ts';
 import { nodeId } from './heartbeat.ts';
 import type { Beat, NodeId } from './heartbeat.ts';
-import { EXCLUDED_LINKS, unusable } from './links.ts';
-import type { Link, LinkIndex } from './links.ts';
 import { Listening } from './listening.ts';
 import { Membership } from './membership.ts';
 import type { Heard } from './membership.ts';
@@ -31,7 +31,6 @@ import type {
   ReflexState,
 } from './reflexport.ts';
 import { Table } from './table.ts';
-import type { NamedLink } from './table.ts';
 import { urgentSpacing } from './timing.ts';
 import type { Timing } from './timing.ts';
 import { ownerOf } from './vip.ts';
@@ -45,7 +44,6 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   readonly #timing: Timing;
   readonly #membership: Membership;
   readonly #announcer: Announcer;
-  readonly #excluded: readonly RegExp[];
   readonly #out: ReflexOutput[] = [];
   /** Beats by what became of them: sent, or the words of `Heard`. For metrics. */
   readonly beats = new Map<'sent' | Heard, number>();
@@ -55,8 +53,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   /** The brain has spoken: until then nobody knows whom to listen for. */
   #briefed = false;
   readonly #orders = new Map<string, Order>();
-  readonly #links = new Map<LinkIndex, Link>();
-  #attached = new Map<LinkIndex, NamedLink>();
+  readonly #attachment: Attachment;
   readonly #table = new Table();
   #retryAt: Instant | undefined;
   #phase: Phase = 'listening';
@@ -91,7 +88,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
       options.isolation,
     );
     this.#announcer = new Announcer(options.random, options.refresh);
-    this.#excluded = options.excluded ?? EXCLUDED_LINKS;
+    this.#attachment = new Attachment(options);
     this.#listening = new Listening(options.timing);
   }
 
@@ -112,14 +109,13 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
         this.#hear(input.beat, now);
         break;
       case 'link':
-        this.#putLink(input.link);
+        this.#follow(this.#attachment.put(input.link), now);
         break;
       case 'unlink':
-        this.#links.delete(input.index);
-        this.#syncLinks();
+        this.#follow(this.#attachment.remove(input.index), now);
         break;
       case 'attach-failed':
-        this.#attached.delete(input.index);
+        this.#attachment.failed(input.index);
         this.#retryAt = now + ATTACH_RETRY;
         this.#dirty = true;
         break;
@@ -135,7 +131,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     this.#wake(now);
     if (this.#retryAt !== undefined && now >= this.#retryAt) {
       this.#retryAt = undefined;
-      this.#syncLinks();
+      this.#follow(this.#attachment.sync(), now);
     }
     this.#settle(now);
   }
@@ -175,26 +171,13 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     if (heard === 'handshake' || (heard === 'counted' && beat.asks)) this.#urgent(now);
   }
 
-  #putLink(link: Link): void {
-    this.#links.set(link.index, link);
-    this.#syncLinks();
-  }
-
-  /** Attaches what may carry announcements, detaches the rest. */
-  #syncLinks(): void {
-    const wanted = new Map<LinkIndex, NamedLink>();
-    for (const link of this.#links.values()) {
-      const { index, mac, name } = link;
-      if (unusable(link, this.#excluded) === undefined) wanted.set(index, { index, mac, name });
-    }
-    for (const index of this.#attached.keys()) {
-      if (!wanted.has(index)) this.#out.push({ kind: 'detach', index });
-    }
-    for (const [index, link] of wanted) {
-      if (this.#attached.get(index)?.mac !== link.mac) this.#out.push({ kind: 'attach', link });
-    }
-    if (this.#attached.size === 0 && wanted.size > 0) this.#listening.linked(this.#now);
-    this.#attached = wanted;
+  #follow(change: Change, now: Instant): void {
+    if (change === undefined) return;
+    const { attach, detach, altered, isFirst } = change;
+    for (const index of detach) this.#out.push({ kind: 'detach', index });
+    for (const link of attach) this.#out.push({ kind: 'attach', link });
+    for (const link of altered) this.#announcer.again(link, now);
+    if (isFirst) this.#listening.linked(now);
     this.#dirty = true;
     this.#news = true;
   }
@@ -240,7 +223,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     if (!this.#briefed) return;
     if (this.#mayBury(now) && this.#membership.buryDead(now).length > 0) this.#dirty = true;
     this.#watchStanding(now);
-    if (this.#attached.size === 0) this.#giveUp(now, 'no-link');
+    if (this.#attachment.links.size === 0) this.#giveUp(now, 'no-link');
     if (!this.#member) this.#giveUp(now, 'no-member');
     this.#advance(now);
     // The beat goes out before the lease is computed, as the lease counts from its sending.
@@ -255,7 +238,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   }
 
   #mayBury(now: Instant): boolean {
-    if (this.#attached.size === 0) return false;
+    if (this.#attachment.links.size === 0) return false;
     const within = Math.min(this.#timing.dead, this.#listening.linkedFor(now));
     if (this.#membership.hasCompany(now, within)) this.#listening.proven();
     return this.#listening.mayBury(now);
@@ -295,7 +278,8 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
 
   #advance(now: Instant): void {
     if (this.#phase === 'listening' && now >= this.#listening.mayClaimAt()) {
-      const able = this.#member && this.#attached.size > 0 && this.#membership.isTwoWay(now);
+      const able =
+        this.#member && this.#attachment.links.size > 0 && this.#membership.isTwoWay(now);
       if (able && this.#membership.mayClaim(now)) this.#claim(now, 'listened');
       else this.#listening.defer();
     }
@@ -366,7 +350,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
         if (ownerOf(order, mayHold) === this.#self) owned.set(key, order);
       }
     }
-    const { answers, groups, targets } = this.#table.set(owned, this.#attached);
+    const { answers, groups, targets } = this.#table.set(owned, this.#attachment.links);
     if (!isEmpty(answers)) this.#out.push({ kind: 'apply', delta: answers });
     if (!isEmpty(groups)) this.#out.push({ kind: 'groups', delta: groups });
     this.#announcer.set(targets, now);
@@ -392,7 +376,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
       cause: this.#cause,
       peers: new Map([...this.#ids].map(([name, id]) => [name, standings.get(id) ?? 'absent'])),
       held,
-      links: [...this.#attached.values()].map(({ name, mac }) => ({ name, mac })),
+      links: [...this.#attachment.links.values()],
       conflicts: [],
     };
     this.#out.push({ kind: 'state', state });

@@ -22,6 +22,8 @@ export interface ReflexOptions {
   readonly random: Random;
   /** Names of links left out; MetalLB's list unless told. */
   readonly excluded?: readonly RegExp[];
+  /** Of links in one subnet only the first answers. */
+  readonly onePerSubnet?: boolean;
   /** Between two refreshing announcements; 0: none. */
   readonly refresh?: Millis;
 }
@@ -55,7 +57,11 @@ export interface ReflexState {
   /** Addresses answered here now. */
   readonly held: readonly string[];
   /** Interfaces that announcements go out of, and the MAC addresses they carry. */
-  readonly links: readonly { readonly name: string; readonly mac: Mac }[];
+  readonly links: readonly {
+    readonly name: string;
+    readonly mac: Mac;
+    readonly subnets?: readonly string[];
+  }[];
   /** Addresses of the orders that a stranger claims. */
   readonly conflicts: readonly Conflict[];
 }

@@ -8,18 +8,16 @@
  */
 import { assert } from '../lib/assert.ts';
 import { ipFromBytes } from '../net/ip.ts';
-import type { Ip } from '../net/ip.ts';
 import { ZERO_MAC, macFromBytes } from '../net/mac.ts';
-import type { Link, LinkIndex } from './links.ts';
+import type { Link, LinkIndex, LinkPrefix } from './links.ts';
 
 /** A link without its addresses, which rtnetlink tells separately. */
-export type LinkFacts = Omit<Link, 'addresses'>;
+export type LinkFacts = Omit<Link, 'addresses' | 'prefixes'>;
 
 export type RouteEvent =
   | { readonly kind: 'link'; readonly link: LinkFacts }
   | { readonly kind: 'link-gone'; readonly index: LinkIndex }
-  | { readonly kind: 'address'; readonly index: LinkIndex; readonly ip: Ip }
-  | { readonly kind: 'address-gone'; readonly index: LinkIndex; readonly ip: Ip }
+  | AddressEvent
   /** Something changed during a dump: it may be inconsistent and must be repeated. */
   | { readonly kind: 'interrupted' }
   /** The end of a dump. */
@@ -31,6 +29,11 @@ export type RouteEvent =
       readonly errno: number;
       readonly text: string;
     };
+
+export interface AddressEvent extends LinkPrefix {
+  readonly kind: 'address' | 'address-gone';
+  readonly index: LinkIndex;
+}
 
 export const NETLINK_ROUTE = 0;
 
@@ -190,7 +193,8 @@ function parseAddress(type: number, body: Uint8Array): RouteEvent | undefined {
   // Until duplicate address detection has passed, the address is nobody's.
   const usable = (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) === 0;
   const kind = type === RTM_NEWADDR && usable ? 'address' : 'address-gone';
-  return { kind, index: words.getUint32(4, true), ip: ipFromBytes(bytes) };
+  const length = words.getUint8(1);
+  return { kind, index: words.getUint32(4, true), ip: ipFromBytes(bytes), length };
 }
 
 /** A dump that failed under way ends with its error, which is then as good as a refusal. */

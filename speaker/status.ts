@@ -10,6 +10,7 @@ import type {
   SpeakerStatus,
   Standing,
 } from '../owners/report.ts';
+import { firstOfSubnets } from './links.ts';
 import { SENTENCES } from './plan.ts';
 import type { Plan } from './plan.ts';
 import type { Conflict, ReflexState } from './reflexport.ts';
@@ -67,5 +68,7 @@ function interfacesOf(
 ): ReportedAddress['interfaces'] {
   const chosen = order?.interfaces ?? 'all';
   const used = chosen === 'all' ? links : links.filter(({ name }) => chosen.includes(name));
-  return used.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  return firstOfSubnets(used)
+    .map(({ name, mac }) => ({ name, mac }))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -9,6 +9,7 @@ import { formatIp, solicitedNode } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
 import type { Target } from './announce.ts';
 import type { Announcement, PlaneLink } from './dataplane.ts';
+import { firstOfSubnets } from './links.ts';
 import type { LinkIndex } from './links.ts';
 import { sameList } from './vip.ts';
 import type { Order } from './vip.ts';
@@ -21,6 +22,8 @@ export interface Group {
 
 export interface NamedLink extends PlaneLink {
   readonly name: string;
+  /** Where of each subnet only the first link is to answer. */
+  readonly subnets?: readonly string[];
 }
 
 export interface TableChange {
@@ -39,7 +42,13 @@ export class Table {
   /** Makes these orders, all owned here, the table. */
   set(owned: ReadonlyMap<string, Order>, links: ReadonlyMap<LinkIndex, NamedLink>): TableChange {
     const wanted = new Map<string, Announcement>();
-    for (const [key, order] of owned) wanted.set(key, announcement(order, links));
+    const all = firstOfSubnets([...links.values()]);
+    const everywhere = all.length === links.size ? 'all' : all.map(({ index }) => index);
+    for (const [key, order] of owned) {
+      const { ip, interfaces } = order;
+      const where = interfaces === 'all' ? everywhere : indexesOf(interfaces, links);
+      wanted.set(key, { ip, links: where, role: 'answer' });
+    }
     const answers = diff(this.#answers, wanted, sameAnnouncement);
     this.#answers = wanted;
     if (answers.remove.length > 0 || answers.put.size > 0) this.held = [...wanted.keys()];
@@ -61,11 +70,13 @@ export class Table {
   }
 }
 
-function announcement(order: Order, links: ReadonlyMap<LinkIndex, NamedLink>): Announcement {
-  const { ip, interfaces } = order;
-  if (interfaces === 'all') return { ip, links: 'all' };
-  const chosen = [...links.values()].filter((link) => interfaces.includes(link.name));
-  return { ip, links: chosen.map((link) => link.index) };
+/** Those that are chosen by name; of a subnet the first of them. */
+function indexesOf(
+  names: readonly string[],
+  links: ReadonlyMap<LinkIndex, NamedLink>,
+): readonly LinkIndex[] {
+  const chosen = [...links.values()].filter(({ name }) => names.includes(name));
+  return firstOfSubnets(chosen).map(({ index }) => index);
 }
 
 function named(

@@ -201,6 +201,7 @@ class Program {
         attach: flags.attach,
         lease: this.#lease.buffer,
         excluded: flags.excluded,
+        onePerSubnet: flags['one-link-per-subnet'],
         refresh: flags['gratuitous-arp-interval'] * 1000,
       },
       (message) => this.#hear(message),

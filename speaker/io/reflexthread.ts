@@ -26,6 +26,7 @@ export interface ReflexSettings {
   readonly attach: AttachMode;
   /** Names of interfaces left out, as sources of regular expressions. */
   readonly excluded: readonly string[];
+  readonly onePerSubnet: boolean;
   /** Between two refreshing announcements; 0: none. */
   readonly refresh: number;
   /** Of the `SharedLease`. */

@@ -61,6 +61,7 @@ class ReflexWorker {
       isolation: settings.isolation,
       random: Math.random,
       excluded: settings.excluded.map((source) => new RegExp(source)),
+      onePerSubnet: settings.onePerSubnet,
       refresh: settings.refresh,
     });
     const alarm = new Alarm(() => this.#driver.wake());
@@ -143,7 +144,8 @@ class ReflexWorker {
       if (!result.ok) this.#attachFailed(index, result.error);
       else {
         const name = this.#linkNames.get(index);
-        const what = `somebody took the responder off ${name}; it is back`;
+        const how = result.value === 'gone' ? 'took the responder off' : 'hung a program before it on';
+        const what = `somebody ${how} ${name}; it is back in its place`;
         note('warn', 'LinkMended', what, { interface: name });
       }
     }

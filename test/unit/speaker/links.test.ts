@@ -2,8 +2,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { formatIp, parseIp } from '../../../net/ip.ts';
 import type { Ip } from '../../../net/ip.ts';
-import { unusable } from '../../../speaker/links.ts';
-import type { Link } from '../../../speaker/links.ts';
+import { firstOfSubnets, subnetsOf, unusable } from '../../../speaker/links.ts';
+import type { Link, LinkPrefix } from '../../../speaker/links.ts';
 import { Table } from '../../../speaker/table.ts';
 import type { Order } from '../../../speaker/vip.ts';
 
@@ -33,6 +33,47 @@ test.each<[Partial<Link>, string | undefined]>([
   [{ mac: '00:00:00:00:00:00' }, 'no-arp'],
 ])('%j: %s', (change, reason) => {
   expect(unusable({ ...ETH0, ...change })).toBe(reason);
+});
+
+const prefix = (text: string): LinkPrefix => {
+  const [address = '', length] = text.split('/');
+  const ip = parseIp(address);
+  if (!ip.ok) throw new Error(ip.error);
+  return { ip: ip.value, length: Number(length) };
+};
+
+test.each<[string, readonly string[]]>([
+  ['192.0.2.130/24', ['192.0.2.0/24']],
+  ['192.0.2.130/25', ['192.0.2.128/25']],
+  ['2001:db8::1:2/64', ['2001:db8::/64']],
+  ['192.0.2.1/32', []],
+  ['2001:db8::1/128', []],
+  ['169.254.1.1/16', []],
+  ['fe80::1/64', []],
+  ['febf::1/64', []],
+  ['fec0::1/64', ['fec0::/64']],
+])('an address %s is in the subnets %j', (address, subnets) => {
+  expect(subnetsOf({ prefixes: [prefix(address)] })).toEqual(subnets);
+});
+
+test.each<[string, readonly (readonly string[])[], readonly number[]]>([
+  ['without addresses', [[], []], [0, 1]],
+  ['on one segment', [['192.0.2.1/24'], ['192.0.2.2/24']], [0]],
+  [
+    'on one segment with a second address',
+    [['192.0.2.1/24'], ['198.51.100.1/24', '192.0.2.2/24']],
+    [0],
+  ],
+  ['of another length', [['192.0.2.1/24'], ['192.0.2.2/25']], [0, 1]],
+  ['apart', [['192.0.2.1/24'], ['198.51.100.1/24'], ['192.0.2.3/24']], [0, 1]],
+  [
+    'of which one is left out',
+    [['192.0.2.1/24'], ['192.0.2.2/24', '198.51.100.1/24'], ['198.51.100.2/24']],
+    [0, 2],
+  ],
+])('of links %s, these answer', (_, links, first) => {
+  const all = links.map((each, n) => ({ n, subnets: subnetsOf({ prefixes: each.map(prefix) }) }));
+  expect(firstOfSubnets(all).map(({ n }) => n)).toEqual(first);
 });
 
 describe('the table', () => {
@@ -65,6 +106,18 @@ describe('the table', () => {
     const { targets, answers } = table.set(owned, links);
     expect([...targets.keys()]).toEqual(['192.0.2.1%3']);
     expect([...answers.put.values()].map((each) => each.links)).toEqual([[3], []]);
+  });
+
+  test('of links in one subnet the first is announced on; a name chooses among those it names', () => {
+    const subnets = ['192.0.2.0/24'];
+    const twins = new Map([...links].map(([index, link]) => [index, { ...link, subnets }]));
+    const owned = new Map([order('192.0.2.1'), order('192.0.2.2', ['eth1'])]);
+    const table = new Table();
+    const { targets, answers } = table.set(owned, twins);
+    expect([...targets.keys()]).toEqual(['192.0.2.1%2', '192.0.2.2%3']);
+    expect([...answers.put.values()].map((each) => each.links)).toEqual([[2], [3]]);
+    const second = new Map([...twins].slice(1));
+    expect([...table.set(owned, second).targets.keys()]).toEqual(['192.0.2.1%3', '192.0.2.2%3']);
   });
 
   test('addresses that share a group join it once and leave it with the last', () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { parseIp } from '../../../net/ip.ts';
 import type { Ip } from '../../../net/ip.ts';
 import { LinkTable } from '../../../speaker/linktable.ts';
-import type { LinkFacts } from '../../../speaker/rtnetlink.ts';
+import type { AddressEvent, LinkFacts } from '../../../speaker/rtnetlink.ts';
 
 function ip(text: string): Ip {
   const parsed = parseIp(text);
@@ -21,17 +21,28 @@ const ETH0: LinkFacts = {
   broadcast: true,
   master: undefined,
 };
+/** What is heard of an address on link 2. */
+function heard(kind: AddressEvent['kind'], text: string, length = 24): AddressEvent {
+  return { kind, index: 2, ip: ip(text), length };
+}
+
 const NOTHING = { put: new Map(), remove: [] };
 
 describe('LinkTable', () => {
   test('joins a link with its addresses, in whichever order they come', () => {
     const table = new LinkTable();
-    table.handle({ kind: 'address', index: 2, ip: ip('2001:db8::2') });
+    table.handle(heard('address', '2001:db8::2', 64));
     expect(table.changes()).toEqual(NOTHING);
     table.handle({ kind: 'link', link: ETH0 });
-    table.handle({ kind: 'address', index: 2, ip: ip('192.0.2.2') });
-    const addresses = [ip('192.0.2.2'), ip('2001:db8::2')];
-    expect(table.changes()).toEqual({ put: new Map([['2', { ...ETH0, addresses }]]), remove: [] });
+    table.handle(heard('address', '192.0.2.2'));
+    expect(table.changes().put.get('2')).toEqual({
+      ...ETH0,
+      addresses: [ip('192.0.2.2'), ip('2001:db8::2')],
+      prefixes: [
+        { ip: ip('192.0.2.2'), length: 24 },
+        { ip: ip('2001:db8::2'), length: 64 },
+      ],
+    });
   });
 
   test('says nothing when nothing changed', () => {
@@ -39,7 +50,7 @@ describe('LinkTable', () => {
     table.handle({ kind: 'link', link: ETH0 });
     table.changes();
     table.handle({ kind: 'link', link: { ...ETH0 } });
-    table.handle({ kind: 'address-gone', index: 2, ip: ip('192.0.2.9') });
+    table.handle(heard('address-gone', '192.0.2.9'));
     table.handle({ kind: 'link-gone', index: 9 });
     expect(table.changes()).toEqual(NOTHING);
   });
@@ -57,23 +68,49 @@ describe('LinkTable', () => {
     table.handle({ kind: 'link', link: ETH0 });
     table.changes();
     table.handle({ kind: 'link', link: { ...ETH0, ...change } });
-    expect(table.changes().put.get('2')).toEqual({ ...ETH0, ...change, addresses: [] });
+    expect(table.changes().put.get('2')).toMatchObject({ ...ETH0, ...change, addresses: [] });
   });
 
   test('tells an address that is gone or replaced', () => {
     const table = new LinkTable();
     table.handle({ kind: 'link', link: ETH0 });
-    table.handle({ kind: 'address', index: 2, ip: ip('192.0.2.2') });
+    table.handle(heard('address', '192.0.2.2'));
     table.changes();
-    table.handle({ kind: 'address-gone', index: 2, ip: ip('192.0.2.2') });
-    table.handle({ kind: 'address', index: 2, ip: ip('192.0.2.3') });
+    table.handle(heard('address-gone', '192.0.2.2'));
+    table.handle(heard('address', '192.0.2.3'));
     expect(table.changes().put.get('2')?.addresses).toEqual([ip('192.0.2.3')]);
+  });
+
+  test('an address with two lengths is one address, and there until both are gone', () => {
+    const table = new LinkTable();
+    table.handle({ kind: 'link', link: ETH0 });
+    table.handle(heard('address', '192.0.2.2', 24));
+    table.handle(heard('address', '192.0.2.2', 32));
+    const seen = (): readonly unknown[] => {
+      const link = table.changes().put.get('2');
+      return [link?.addresses.length, link?.prefixes?.map(({ length }) => length)];
+    };
+    expect(seen()).toEqual([1, [24, 32]]);
+    table.handle(heard('address-gone', '192.0.2.2', 24));
+    expect(seen()).toEqual([1, [32]]);
+    table.handle(heard('address-gone', '192.0.2.2', 32));
+    expect(seen()).toEqual([0, []]);
+  });
+
+  test('a prefix that changes its length is told', () => {
+    const table = new LinkTable();
+    table.handle({ kind: 'link', link: ETH0 });
+    table.handle(heard('address', '192.0.2.2', 24));
+    table.changes();
+    table.handle(heard('address-gone', '192.0.2.2', 24));
+    table.handle(heard('address', '192.0.2.2', 25));
+    expect(table.changes().put.get('2')?.prefixes).toEqual([{ ip: ip('192.0.2.2'), length: 25 }]);
   });
 
   test('tells a link that is gone; its addresses do not come back with its number', () => {
     const table = new LinkTable();
     table.handle({ kind: 'link', link: ETH0 });
-    table.handle({ kind: 'address', index: 2, ip: ip('192.0.2.2') });
+    table.handle(heard('address', '192.0.2.2'));
     table.changes();
     table.handle({ kind: 'link-gone', index: 2 });
     expect(table.changes()).toEqual({ put: new Map(), remove: ['2'] });

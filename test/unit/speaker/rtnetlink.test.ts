@@ -104,10 +104,10 @@ describe('addresses', () => {
   test('an IPv4 address', () => {
     const body = `${four} 0800 0100 c0000201 0800 0200 c0000201`;
     expect(parseRoute(message(NEWADDR, body))).toEqual([
-      { kind: 'address', index: 4, ip: ip('192.0.2.1') },
+      { kind: 'address', index: 4, ip: ip('192.0.2.1'), length: 24 },
     ]);
     expect(parseRoute(message(DELADDR, body))).toEqual([
-      { kind: 'address-gone', index: 4, ip: ip('192.0.2.1') },
+      { kind: 'address-gone', index: 4, ip: ip('192.0.2.1'), length: 24 },
     ]);
   });
 
@@ -123,7 +123,9 @@ describe('addresses', () => {
   ])('an IPv6 address that is %s', (_, flags, kind) => {
     const address = '1400 0100 20010db8000000000000000000000001';
     const body = `${six} ${address} 0800 0800 ${flags}`;
-    expect(parseRoute(message(NEWADDR, body))).toEqual([{ kind, index: 4, ip: ip('2001:db8::1') }]);
+    expect(parseRoute(message(NEWADDR, body))).toEqual([
+      { kind, index: 4, ip: ip('2001:db8::1'), length: 64 },
+    ]);
   });
 });
 

@@ -1,0 +1,117 @@
+/**
+ * Which links of the host are attached: those that may carry announcements, as `links.ts` says.
+ * Everything that rtnetlink tells goes in, what follows for the data plane comes out. A link that
+ * is left out by name may change as it likes, and nothing follows: on a node with IPVS one of them
+ * holds the addresses of all Services.
+ */
+import { formatIp } from '../net/ip.ts';
+import type { Ip } from '../net/ip.ts';
+import type { PlaneLink } from './dataplane.ts';
+import { EXCLUDED_LINKS, isLinkLocal, subnetsOf, unusable } from './links.ts';
+import type { Link, LinkIndex } from './links.ts';
+import type { NamedLink } from './table.ts';
+import { sameList } from './vip.ts';
+
+export interface AttachmentOptions {
+  /** Names of links left out; MetalLB's list unless told. */
+  readonly excluded?: readonly RegExp[];
+  /** Of links in one subnet only the first answers. */
+  readonly onePerSubnet?: boolean;
+}
+
+export interface LinkChange {
+  readonly attach: readonly PlaneLink[];
+  readonly detach: readonly LinkIndex[];
+  /** Attached as before, but not quite the same: its neighbours may be others. */
+  readonly altered: readonly LinkIndex[];
+  /** Nothing was attached before. */
+  readonly isFirst: boolean;
+}
+
+/** Undefined: nothing that matters has changed. */
+export type Change = LinkChange | undefined;
+
+export class Attachment {
+  readonly #excluded: readonly RegExp[];
+  readonly #onePerSubnet: boolean;
+  /** All links, whether they are of use or not. */
+  readonly #known = new Map<LinkIndex, Link>();
+  #links: ReadonlyMap<LinkIndex, NamedLink> = new Map();
+  /** By link: what an attached one looked like. */
+  #looks: ReadonlyMap<LinkIndex, readonly string[]> = new Map();
+
+  constructor({ excluded = EXCLUDED_LINKS, onePerSubnet = false }: AttachmentOptions = {}) {
+    this.#excluded = excluded;
+    this.#onePerSubnet = onePerSubnet;
+  }
+
+  /** Those that are attached, in order of their indexes. */
+  get links(): ReadonlyMap<LinkIndex, NamedLink> {
+    return this.#links;
+  }
+
+  put(link: Link): Change {
+    const before = this.#known.get(link.index);
+    this.#known.set(link.index, link);
+    if (this.#isUsable(link) || (before !== undefined && this.#isUsable(before))) {
+      return this.sync();
+    }
+    return undefined;
+  }
+
+  remove(index: LinkIndex): Change {
+    const before = this.#known.get(index);
+    this.#known.delete(index);
+    return before !== undefined && this.#isUsable(before) ? this.sync() : undefined;
+  }
+
+  /** The data plane could not attach it; the next `sync` asks for it again. */
+  failed(index: LinkIndex): void {
+    this.#links = new Map([...this.#links].filter(([each]) => each !== index));
+  }
+
+  /** Compares what is attached with what should be. */
+  sync(): Change {
+    const usable = [...this.#known.values()]
+      .filter((link) => this.#isUsable(link))
+      .toSorted((a, b) => a.index - b.index);
+    const before = { links: this.#links, looks: this.#looks };
+    this.#links = new Map(usable.map((link) => [link.index, this.#named(link)]));
+    this.#looks = new Map(usable.map((link) => [link.index, looksOf(link)]));
+    const [attach, altered]: [PlaneLink[], LinkIndex[]] = [[], []];
+    for (const [index, link] of this.#links) {
+      const was = before.links.get(index);
+      if (was?.mac !== link.mac || !sameIp4(was, link)) attach.push(link);
+      if (was?.mac !== link.mac) continue;
+      const [past, present] = [before.looks.get(index) ?? [], this.#looks.get(index) ?? []];
+      if (!sameList(past, present)) altered.push(index);
+    }
+    const detach = [...before.links.keys()].filter((index) => !this.#links.has(index));
+    if (attach.length + detach.length + altered.length === 0) return undefined;
+    return { attach, detach, altered, isFirst: before.links.size === 0 };
+  }
+
+  #isUsable(link: Link): boolean {
+    return unusable(link, this.#excluded) === undefined;
+  }
+
+  #named(link: Link): NamedLink {
+    const { index, mac, name } = link;
+    const subnets = this.#onePerSubnet ? { subnets: subnetsOf(link) } : {};
+    return { index, mac, ip4: ip4Of(link), name, ...subnets };
+  }
+}
+
+function ip4Of({ addresses }: Link): Ip | undefined {
+  const all = addresses.filter(({ family }) => family === 4);
+  return all.find((ip) => !isLinkLocal(ip)) ?? all[0];
+}
+
+function sameIp4(a: PlaneLink, b: PlaneLink): boolean {
+  return a.ip4?.value === b.ip4?.value;
+}
+
+function looksOf({ name, addresses, prefixes = [] }: Link): readonly string[] {
+  const lengths = prefixes.map(({ ip, length }) => `${formatIp(ip)}/${length}`);
+  return [name, ...addresses.map(formatIp), ...lengths];
+}
