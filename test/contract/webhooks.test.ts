@@ -15,9 +15,10 @@ import { CONTROLLER_FLAGS } from '../../controller/flags.ts';
 import { complete, secretData, usable } from '../../controller/io/certificate.ts';
 import type { Certificates, SecretData } from '../../controller/io/certificate.ts';
 import { serveWebhooks } from '../../controller/io/webhooks.ts';
+import type { Request } from '../../kube/io/client.ts';
 import type { Direct } from '../../kube/io/direct.ts';
 import { IP_ADDRESS_POOL } from '../../kube/kube.ts';
-import type { Resource } from '../../kube/kube.ts';
+import type { Resource, WatchEvent } from '../../kube/kube.ts';
 import { objectPath } from '../../kube/location.ts';
 import type { KubeObject } from '../../kube/objects.ts';
 import { until } from '../../lab/until.ts';
@@ -97,15 +98,52 @@ function kept(name: string): SecretData | undefined {
   return found?.data;
 }
 
-function bundles(): readonly string[] {
-  const found = api.get(CONFIGURATION, NAME) as unknown as {
-    readonly webhooks: readonly { readonly clientConfig: { readonly caBundle: string } }[];
+function bundles(): readonly (string | undefined)[] {
+  return bundlesOf(api.get(CONFIGURATION, NAME));
+}
+
+function bundlesOf(object: KubeObject | undefined): readonly (string | undefined)[] {
+  const { webhooks = [] } = (object ?? {}) as {
+    readonly webhooks?: readonly { readonly clientConfig: { readonly caBundle?: string } }[];
   };
-  return found.webhooks.map(({ clientConfig }) => clientConfig.caBundle);
+  return webhooks.map(({ clientConfig }) => clientConfig.caBundle);
 }
 
 const soon = <T>(what: string, look: () => T | undefined | false): Promise<T> =>
   until(look, { withinMs: 5000, what: `${what}: ${log.join(', ')}` });
+
+/** The answer to the second PUT of the configuration comes in one turn with the news of another. */
+function applyWhilePut(): void {
+  const send = direct.ask;
+  const watch = direct.watch.bind(direct);
+  let heard: (() => void) | undefined;
+  Object.assign(direct, {
+    async ask(wish: Request) {
+      const isPut = wish.method === 'PUT' && wish.path === objectPath(CONFIGURATION, NAME);
+      if (!isPut || puts() !== 1) return send(wish);
+      const isHeard = new Promise<void>((done) => (heard = done));
+      const answer = await send(wish);
+      api.put(configuration(''));
+      await isHeard;
+      return answer;
+    },
+    watch(...[resource, key, sink, signal]: Parameters<Direct['watch']>) {
+      const late: WatchEvent[] = [];
+      const tapped = (event: WatchEvent): void => {
+        late.push(event);
+        if (heard !== undefined && key === NAME && bundleIn(event) !== '') return;
+        for (const each of late.splice(0)) sink(each);
+        if (key === NAME) heard?.();
+        if (key === NAME) heard = undefined;
+      };
+      watch(resource, key, tapped, signal);
+    },
+  });
+}
+
+function bundleIn(event: WatchEvent): string | undefined {
+  return event.type === 'put' ? bundlesOf(event.object)[0] : undefined;
+}
 
 const puts = (): number =>
   api.requests.filter(
@@ -217,6 +255,18 @@ describe('with the manifests of MetalLB', () => {
     api.put(configuration('dHdv'));
     await soon('it is put back', () => bundles()[0] !== 'dHdv');
     expect(monotonic() - first).toBeGreaterThan(1000);
+  });
+
+  test('manifests applied again while the bundle is being written: it is put once more', async () => {
+    api.put(configuration(''));
+    applyWhilePut();
+    begin();
+    await soon('the bundle', () => puts() === 1);
+    // What comes of it wakes it once more, and would hide what is looked for here.
+    await soon('watches', () => api.watches >= 3);
+    api.put(configuration('b25l'));
+    await soon('the third bundle', () => puts() === 3);
+    expect(bundles()[0]).toBe(kept('webhook-server-cert')?.['ca.crt']);
   });
 
   test('the configuration comes later', async () => {
