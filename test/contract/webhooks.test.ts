@@ -257,7 +257,7 @@ describe('with the manifests of MetalLB', () => {
     expect(monotonic() - first).toBeGreaterThan(1000);
   });
 
-  test('manifests applied again while the bundle is being written: it is put once more', async () => {
+  test('manifests applied again while the bundle is put: it is put once more', async () => {
     api.put(configuration(''));
     applyWhilePut();
     begin();
