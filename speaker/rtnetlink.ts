@@ -8,7 +8,9 @@
  */
 import { assert } from '../lib/assert.ts';
 import { ipFromBytes } from '../net/ip.ts';
+import type { Ip } from '../net/ip.ts';
 import { ZERO_MAC, macFromBytes } from '../net/mac.ts';
+import type { Mac } from '../net/mac.ts';
 import type { Link, LinkIndex, LinkPrefix } from './links.ts';
 
 /** A link without its addresses, which rtnetlink tells separately. */
@@ -18,6 +20,7 @@ export type RouteEvent =
   | { readonly kind: 'link'; readonly link: LinkFacts }
   | { readonly kind: 'link-gone'; readonly index: LinkIndex }
   | AddressEvent
+  | (Neighbour & { readonly kind: 'neighbour' })
   /** Something changed during a dump: it may be inconsistent and must be repeated. */
   | { readonly kind: 'interrupted' }
   /** The end of a dump. */
@@ -35,6 +38,13 @@ export interface AddressEvent extends LinkPrefix {
   readonly index: LinkIndex;
 }
 
+/** Whom the kernel has resolved: an entry of its ARP or Neighbor Discovery cache that is valid. */
+export interface Neighbour {
+  readonly ip: Ip;
+  readonly mac: Mac;
+  readonly link: LinkIndex;
+}
+
 export const NETLINK_ROUTE = 0;
 
 /** Multicast groups: RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR. */
@@ -50,6 +60,8 @@ const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
 const RTM_GETADDR = 22;
+const RTM_NEWNEIGH = 28;
+const RTM_GETNEIGH = 30;
 const RTM_NEWQDISC = 36;
 const RTM_NEWTFILTER = 44;
 const RTM_DELTFILTER = 45;
@@ -70,6 +82,8 @@ const IFLA_MASTER = 10;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 const IFA_FLAGS = 8;
+const NDA_DST = 1;
+const NDA_LLADDR = 2;
 const NLMSGERR_ATTR_MSG = 1;
 
 const IFF_UP = 0x1;
@@ -79,6 +93,8 @@ const IFF_NOARP = 0x80;
 const IFF_LOWER_UP = 0x10000;
 const IFA_F_DADFAILED = 0x08;
 const IFA_F_TENTATIVE = 0x40;
+/** Reachable, stale, delay, probe, permanent; not what failed or is asked for, nor multicast. */
+const NUD_KNOWN = 0x02 | 0x04 | 0x08 | 0x10 | 0x80;
 const AF_INET = 2;
 const AF_BRIDGE = 7;
 const AF_INET6 = 10;
@@ -145,6 +161,7 @@ function parseMessage(
 ): RouteEvent | undefined {
   if (type === RTM_NEWLINK || type === RTM_DELLINK) return parseLink(type, body);
   if (type === RTM_NEWADDR || type === RTM_DELADDR) return parseAddress(type, body);
+  if (type === RTM_NEWNEIGH) return parseNeighbour(body);
   if (type === NLMSG_DONE) return parseDone(sequence, body);
   if (type === NLMSG_ERROR) return parseAcknowledgement(flags, sequence, body);
   return undefined;
@@ -183,7 +200,7 @@ function parseAddress(type: number, body: Uint8Array): RouteEvent | undefined {
   if (body.length < 8) return undefined;
   const words = view(body);
   const family = words.getUint8(0);
-  const size = { [AF_INET]: 4, [AF_INET6]: 16 }[family];
+  const size = sizeOf(family);
   const found = attributes(body.subarray(8));
   // On a point-to-point link IFA_ADDRESS is the peer; IFA_LOCAL is ours.
   const bytes = found.get(IFA_LOCAL) ?? found.get(IFA_ADDRESS);
@@ -195,6 +212,23 @@ function parseAddress(type: number, body: Uint8Array): RouteEvent | undefined {
   const kind = type === RTM_NEWADDR && usable ? 'address' : 'address-gone';
   const length = words.getUint8(1);
   return { kind, index: words.getUint32(4, true), ip: ipFromBytes(bytes), length };
+}
+
+function sizeOf(family: number): number | undefined {
+  return { [AF_INET]: 4, [AF_INET6]: 16 }[family];
+}
+
+/** struct ndmsg: family u8, pads, index s32, state u16, flags u8, type u8 */
+function parseNeighbour(body: Uint8Array): RouteEvent | undefined {
+  if (body.length < 12) return undefined;
+  const words = view(body);
+  if ((words.getUint16(8, true) & NUD_KNOWN) === 0) return undefined;
+  const found = attributes(body.subarray(12));
+  const [ip, mac] = [found.get(NDA_DST), found.get(NDA_LLADDR)];
+  if (ip === undefined || ip.length !== sizeOf(words.getUint8(0))) return undefined;
+  if (mac?.length !== 6) return undefined;
+  const link = words.getInt32(4, true);
+  return { kind: 'neighbour', ip: ipFromBytes(ip), mac: macFromBytes(mac), link };
 }
 
 /** A dump that failed under way ends with its error, which is then as good as a refusal. */
@@ -267,6 +301,11 @@ export function dumpLinks(sequence: number): Uint8Array {
 
 export function dumpAddresses(sequence: number): Uint8Array {
   return message(RTM_GETADDR, NLM_F_DUMP, sequence, new Uint8Array(8));
+}
+
+/** Of all families. */
+export function dumpNeighbours(sequence: number): Uint8Array {
+  return message(RTM_GETNEIGH, NLM_F_DUMP, sequence, new Uint8Array(12));
 }
 
 /** linux/pkt_sched.h, pkt_cls.h: TC_H_CLSACT with a minor of 0, and its ingress side. */

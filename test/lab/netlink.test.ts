@@ -1,6 +1,7 @@
 /**
  * The watch on a real kernel: links and addresses that are there, that come, change and go; and a
- * burst that overflows the socket, after which the table is right all the same.
+ * burst that overflows the socket, after which the table is right all the same. And the kernel's
+ * neighbours, as one reading.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -91,6 +92,36 @@ test('is right again after messages were lost', async () => {
   expect(link('eth0')).toBeUndefined();
   expect(link('br0')?.mac).toBe('02:64:00:00:05:db');
 }, 20_000);
+
+test('reads the neighbours that are known, of both families', () => {
+  node.ip(
+    'link add eth9 type veth peer name far9',
+    'link set eth9 up',
+    'neigh add 192.0.2.7 lladdr 02:64:00:00:00:07 dev eth9 nud stale',
+    'neigh add 192.0.2.8 dev eth9 nud failed',
+    'neigh add 2001:db8::9 lladdr 02:64:00:00:00:09 dev eth9 nud permanent',
+  );
+  const index = node.execSync(['cat', '/sys/class/net/eth9/ifindex']).stdout.trim();
+  const seen = neighbours();
+  expect(seen.neighbours.toSorted()).toEqual([
+    `192.0.2.7 02:64:00:00:00:07 ${index}`,
+    `2001:db8::9 02:64:00:00:00:09 ${index}`,
+  ]);
+  const many = Array.from({ length: 1000 }, (_, n) => n);
+  const mac = '02:64:00:00:00:07';
+  node.ip(...many.map((n) => `neigh add 2001:db8::1:${n} lladdr ${mac} dev eth9 nud permanent`));
+  const all = neighbours();
+  expect(all.neighbours).toHaveLength(1002);
+  // Two or three when nothing else runs.
+  expect(all.took).toBeLessThan(50);
+});
+
+function neighbours(): { readonly took: number; readonly neighbours: readonly string[] } {
+  const script = join(import.meta.dirname, 'resolved.ts');
+  const { stdout, stderr } = node.execSync([process.execPath, script]);
+  if (stdout === '') throw new Error(stderr);
+  return JSON.parse(stdout) as ReturnType<typeof neighbours>;
+}
 
 function hex(byte: number): string {
   return (byte & 0xff).toString(16).padStart(2, '0');

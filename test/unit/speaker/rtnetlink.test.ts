@@ -10,6 +10,7 @@ import {
   deleteFilter,
   dumpAddresses,
   dumpLinks,
+  dumpNeighbours,
   newClsact,
   newFilter,
   parseRoute,
@@ -126,6 +127,39 @@ describe('addresses', () => {
     expect(parseRoute(message(NEWADDR, body))).toEqual([
       { kind, index: 4, ip: ip('2001:db8::1'), length: 64 },
     ]);
+  });
+});
+
+describe('neighbours', () => {
+  /** ndmsg: family, link 4, state, flags, type; then address and MAC. */
+  const entry = (state: string, mac = '0a00 0200 026400000001 0000'): Uint8Array =>
+    message(28, `02 00 0000 04000000 ${state} 00 01 0800 0100 c0000201 ${mac}`);
+
+  test.each([
+    ['reachable', '0200'],
+    ['stale', '0400'],
+    ['delayed', '0800'],
+    ['probed', '1000'],
+    ['permanent', '8000'],
+  ])('one that is %s', (_, state) => {
+    expect(parseRoute(entry(state))).toEqual([
+      { kind: 'neighbour', ip: ip('192.0.2.1'), mac: '02:64:00:00:00:01', link: 4 },
+    ]);
+  });
+
+  test.each([
+    ['is asked for', entry('0100', '')],
+    ['has failed', entry('2000')],
+    ['is multicast', entry('4000')],
+    ['has no Ethernet address', entry('0200', '0800 0200 c0000201')],
+  ])('one that %s is none', (_, bytes) => {
+    expect(parseRoute(bytes)).toEqual([]);
+  });
+
+  test('an IPv6 one', () => {
+    const address = '1400 0100 20010db8000000000000000000000001';
+    const body = `0a 00 0000 04000000 0400 00 01 ${address} 0a00 0200 026400000001 0000`;
+    expect(parseRoute(message(28, body))).toMatchObject([{ ip: ip('2001:db8::1'), link: 4 }]);
   });
 });
 
