@@ -112,7 +112,7 @@ test('reads the neighbours that are known, of both families', () => {
   node.ip(...many.map((n) => `neigh add 2001:db8::1:${n} lladdr ${mac} dev eth9 nud permanent`));
   const all = neighbours();
   expect(all.neighbours).toHaveLength(1002);
-  // Two or three when nothing else runs.
+  // Seven as a rule.
   expect(all.took).toBeLessThan(50);
 });
 

@@ -200,6 +200,9 @@ describe('requests', () => {
   test('dumps', () => {
     expect(dumpLinks(1)).toEqual(hex('20000000 1200 0103 01000000 00000000' + '00'.repeat(16)));
     expect(dumpAddresses(2)).toEqual(hex('18000000 1600 0103 02000000 00000000' + '00'.repeat(8)));
+    expect(dumpNeighbours(3)).toEqual(
+      hex('1c000000 1e00 0103 03000000 00000000' + '00'.repeat(12)),
+    );
   });
 
   test('a clsact qdisc, exclusively', () => {
