@@ -80,6 +80,11 @@ export interface Allocation extends Settings {
   readonly reserved?: ReadonlyMap<string, readonly Ip[]>;
   /** What claim objects keep from others, by `formatIp` of the address. */
   readonly taken?: ReadonlyMap<string, Taken>;
+  /**
+   * Addresses that somebody on the network claims, by text: why nobody gets them, as a clause. Who
+   * asked for such an address and has it keeps it; who has it otherwise gets another one.
+   */
+  readonly quarantined?: ReadonlyMap<string, string>;
 }
 
 export type Decision = Allocated | Denied | Untouched;
@@ -96,17 +101,21 @@ export interface Untouched {
   readonly kind: 'untouched';
 }
 
+/** Of a canonical text. */
+export function addressOf(text: string): Ip {
+  const ip = parseIp(text);
+  assert(ip.ok, `${text} is a canonical address`);
+  return ip.value;
+}
+
 /** One decision for every entrant. */
 export function allocate(allocation: Allocation): ReadonlyMap<string, Decision> {
-  const { entrants, occupied = [], reserved = [], taken = [] } = allocation;
+  const { entrants, occupied = [], reserved = [], taken = [], quarantined = [] } = allocation;
   const allocator = new Allocator();
   allocator.configure(allocation);
   for (const [key, addresses] of reserved) allocator.reserve(key, addresses);
-  for (const [text, each] of taken) {
-    const ip = parseIp(text);
-    assert(ip.ok, `${text} is a canonical address`);
-    allocator.claimed(ip.value, each);
-  }
+  for (const [text, each] of taken) allocator.claimed(addressOf(text), each);
+  for (const [text, why] of quarantined) allocator.quarantine(addressOf(text), why);
   const others = new Map<string, readonly Ip[]>(occupied);
   for (const entrant of entrants) {
     const { key } = entrant.claim;

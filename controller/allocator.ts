@@ -14,7 +14,7 @@
  */
 import type { Claim } from '../config/claim.ts';
 import { assert } from '../lib/assert.ts';
-import { formatIp } from '../net/ip.ts';
+import { compareIp, formatIp } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
 import type { Allocated, Allocation, Decision, Entrant, Settings, Taken } from './allocate.ts';
 import { denialOf, deny } from './denial.ts';
@@ -43,6 +43,8 @@ export class Allocator {
   readonly #decisions = new Map<string, Decision>();
   readonly #remnants = new Map<string, readonly Ip[]>();
   readonly #taken = new Map<string, { readonly ip: Ip; readonly taken: Taken }>();
+  /** By text: why nobody gets it. */
+  readonly #quarantined = new Map<string, { readonly ip: Ip; readonly why: string }>();
   readonly #holders = new Holders();
   /** Taken out of the ledger, to be decided on anew. */
   readonly #dirty = new Set<Entry>();
@@ -134,6 +136,14 @@ export class Allocator {
     }
   }
 
+  /** Somebody on the network claims it, as a clause; undefined: nobody (any more). */
+  quarantine(ip: Ip, why: string | undefined): void {
+    if (why === undefined) this.#quarantined.delete(formatIp(ip));
+    else this.#quarantined.set(formatIp(ip), { ip, why });
+    this.#stir(ip);
+    this.#ledger.quarantine(ip, why);
+  }
+
   /** Whose decision is another now. */
   decide(): ReadonlySet<string> {
     if (this.#isStale) this.#renew();
@@ -173,7 +183,9 @@ export class Allocator {
       if (others.length > 0) occupied.set(key, others);
     }
     const taken = new Map([...this.#taken].map(([text, each]) => [text, each.taken]));
-    return { ...this.#settings, entrants, occupied, reserved: new Map(this.#remnants), taken };
+    const reserved = new Map(this.#remnants);
+    const quarantined = new Map([...this.#quarantined].map(([text, { why }]) => [text, why]));
+    return { ...this.#settings, entrants, occupied, reserved, taken, quarantined };
   }
 
   /** Whether a change leaves everything in the ledger as it is. */
@@ -183,7 +195,7 @@ export class Allocator {
     if (this.#restless.has(entry) || keepOnly !== entry.keepOnly) return false;
     if (!sameWish(before, claim) || !sameList(entry.held, held)) return false;
     // Against these what is shown counts for more than what is promised.
-    const hasRivals = this.#taken.size > 0 || this.#remnants.size > 0;
+    const hasRivals = [this.#taken, this.#remnants, this.#quarantined].some((map) => map.size > 0);
     if (hasRivals && !sameList(before.held, claim.held)) return false;
     if (used.length !== held.length || !used.every((ip) => has(held, ip))) return false;
     return before.since === claim.since || held.every((ip) => this.#holders.of(ip).length === 1);
@@ -218,6 +230,7 @@ export class Allocator {
     this.#order = new Order(this.#ledger.stocks);
     this.#touched = new Touched(this.#ledger, true);
     for (const { ip, taken } of this.#taken.values()) this.#ledger.claimed(ip, taken);
+    for (const { ip, why } of this.#quarantined.values()) this.#ledger.quarantine(ip, why);
     for (const [key, addresses] of this.#remnants) {
       for (const ip of addresses) this.#ledger.reserve(ip, key);
     }
@@ -287,13 +300,28 @@ export class Allocator {
   #give(entry: Entry): void {
     const { claim, held, used, left } = entry;
     assert(claim !== undefined, 'who lacks something has a claim');
-    entry.used = give(claim, held, used, this.#ledger, this.#order);
+    const lacking = { claim, held, kept: used, companions: this.#companions(entry) };
+    entry.used = give(lacking, this.#ledger, this.#order);
     this.#setLeft(entry);
     for (const ip of without(used, entry.used)) {
       this.#hasGivenUp = true;
       for (const other of this.#holders.of(ip)) if (other !== entry) this.#restless.add(other);
     }
     this.#touched.compare(entry, { claim, held, used, left });
+  }
+
+  /** What those have by now that hold, as it does, an address in quarantine. */
+  #companions(entry: Entry): readonly Ip[] {
+    let companions = NOTHING;
+    for (const ip of entry.held) {
+      if (!this.#ledger.isQuarantined(ip)) continue;
+      for (const other of this.#holders.of(ip)) {
+        const theirs = other === entry ? NOTHING : other.used;
+        const others = theirs.filter(({ family }) => family === ip.family);
+        companions = united(companions, without(others, [ip]));
+      }
+    }
+    return companions.toSorted(compareIp);
   }
 
   /** Whether something else is decided than before. */

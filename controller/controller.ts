@@ -323,6 +323,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
       reserved: this.#reserved,
       leaving: this.#claims.leaving(),
       taken: this.#claims.taken(isKnown),
+      quarantined: NOT_YET,
       incomplete: this.#troubles.concern(IP_ADDRESS_POOL.kind),
     });
     this.#decisions = decisions;
@@ -360,6 +361,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
   }
 }
 
+const NOT_YET = new Map<string, string>();
 const REASONS = { allocated: 'Allocated', untouched: 'Untouched' } as const;
 
 function isWaiting(decision: Decision): boolean {

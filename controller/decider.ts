@@ -8,9 +8,8 @@
  * moves, until it does (MetalLB's rule).
  */
 import type { Pool } from '../config/model.ts';
-import { assert } from '../lib/assert.ts';
-import { parseIp } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
+import { addressOf } from './allocate.ts';
 import type { Decision, Entrant, Taken } from './allocate.ts';
 import { Allocator } from './allocator.ts';
 import { NOTHING, sameList, sharesAlike, without } from './entry.ts';
@@ -39,6 +38,8 @@ export interface Facts {
   readonly leaving: Addresses;
   /** By text of the address. */
   readonly taken: ReadonlyMap<string, Taken>;
+  /** The same: why nobody gets it. */
+  readonly quarantined: ReadonlyMap<string, string>;
 }
 
 const NONE: Addresses = new Map();
@@ -50,6 +51,7 @@ export class Decider {
   #reserved = NONE;
   #leaving = NONE;
   #taken: ReadonlyMap<string, Taken> = new Map();
+  #quarantined: ReadonlyMap<string, string> = new Map();
   /** Keys of those whose own change may have made a conflict. */
   readonly #changed = new Set<string>();
 
@@ -65,6 +67,7 @@ export class Decider {
     });
     this.#leaving = new Map(facts.leaving);
     this.#claimed(facts.taken);
+    this.#quarantine(facts.quarantined);
     this.#put(facts.services);
     this.#allocator.decide();
     const { decisions } = this.#allocator;
@@ -86,11 +89,19 @@ export class Decider {
     for (const text of new Set([...this.#taken.keys(), ...taken.keys()])) {
       const [before, now] = [this.#taken.get(text), taken.get(text)];
       if (gist(before) === gist(now)) continue;
-      const ip = parseIp(text);
-      assert(ip.ok, `${text} is the text of an address`);
-      this.#allocator.claimed(ip.value, now);
+      this.#allocator.claimed(addressOf(text), now);
     }
     this.#taken = new Map(taken);
+  }
+
+  #quarantine(quarantined: Facts['quarantined']): void {
+    const before = this.#quarantined;
+    if (quarantined === before) return;
+    for (const text of new Set([...before.keys(), ...quarantined.keys()])) {
+      const why = quarantined.get(text);
+      if (why !== before.get(text)) this.#allocator.quarantine(addressOf(text), why);
+    }
+    this.#quarantined = new Map(quarantined);
   }
 
   #put(services: readonly Fact[]): void {

@@ -130,9 +130,11 @@ function shortage(stock: Stock, family: Family, claim: Claim, ledger: Ledger): s
     return perFamily === 1 ? undefined : `fewer than ${perFamily} ${name} are free`;
   }
   const [all, used] = [stock.capacity[family], BigInt(stock.inUse[family])];
-  const reserved = all - used;
+  const quarantined = BigInt(ledger.quarantined(stock, family));
+  const reserved = all - used - quarantined;
   const parts = [
     used > 0n ? `${used} ${name} in use` : '',
+    quarantined > 0n ? `${quarantined} ${name} in quarantine, claimed by strangers` : '',
     reserved > 0n ? `${reserved} ${name} reserved` : '',
   ];
   const state = parts.filter((text) => text !== '').join(' and ');

@@ -10,19 +10,25 @@
 import type { Claim } from '../config/claim.ts';
 import type { Family, Ip } from '../net/ip.ts';
 import { refuseRequest } from './denial.ts';
+import { united, without } from './entry.ts';
 import { countOf, familiesFor, keepable, suffices } from './keep.ts';
 import type { Ledger } from './ledger.ts';
+import { isEligible } from './order.ts';
 import type { Order } from './order.ts';
 import type { Stock } from './stock.ts';
 
-/**
- * All that the Service has from now on; of what it `held` it has `kept` already. Empty: nothing,
- * not even that.
- */
+export interface Lacking {
+  readonly claim: Claim;
+  readonly held: readonly Ip[];
+  /** Of what it held; has it already. */
+  readonly kept: readonly Ip[];
+  /** Where those went that shared with it what nobody may have for a while. */
+  readonly companions: readonly Ip[];
+}
+
+/** All that the Service has from now on. Empty: nothing, not even what it had kept. */
 export function give(
-  claim: Claim,
-  held: readonly Ip[],
-  kept: readonly Ip[],
+  { claim, held, kept, companions }: Lacking,
   ledger: Ledger,
   order: Order,
 ): readonly Ip[] {
@@ -34,7 +40,8 @@ export function give(
     dropAll(kept);
     return [];
   }
-  const own = kept.length > 0 ? kept : reserved(claim, ledger);
+  const first = kept.length > 0 ? kept : reserved(claim, ledger);
+  const own = follow(claim, first, companions, ledger);
   if (own.length === 0) {
     const found = fromPools(claim, ledger, order, claim.families.want === 'both');
     // Fewer of the second family than wished are more than none.
@@ -66,6 +73,26 @@ function reserved(claim: Claim, ledger: Ledger): readonly Ip[] {
   );
   const allowance = ledger.allowance(claim.namespace);
   return takeAll(addresses.slice(0, Math.max(0, allowance)), claim, ledger);
+}
+
+/** To where it can share again with those that it shared with. */
+function follow(
+  claim: Claim,
+  own: readonly Ip[],
+  companions: readonly Ip[],
+  ledger: Ledger,
+): readonly Ip[] {
+  if (companions.length === 0) return own;
+  const all = [...own];
+  for (const ip of without(keepable(claim, united(own, companions), ledger), own)) {
+    const stock = ledger.stockOf(ip);
+    const isPaid = ledger.isSpent(ip, claim.namespace) || ledger.allowance(claim.namespace) > 0;
+    const mayHave = isPaid && ledger.isOpen(ip, claim);
+    if (!mayHave || stock === undefined || !isEligible(stock, claim)) continue;
+    ledger.take(ip, claim);
+    all.push(ip);
+  }
+  return all;
 }
 
 /** With what is missing from the pool of those that stay, as far as it goes. */

@@ -29,6 +29,7 @@ export class Ledger {
   /** By namespace with a quota: its addresses, and how many of its Services use each. */
   readonly #spent = new Map<string, Map<Slot, number>>();
   readonly #isUsed = (ip: Ip): boolean => this.#slots[ip.family].has(ip.value);
+  readonly #quarantined = new Set<Slot>();
   /** What claim objects keep for a Service, by its key. */
   readonly #kept = new Map<string, Ip[]>();
 
@@ -97,7 +98,7 @@ export class Ledger {
   /** Whether it has one user and nobody else has to do with it. */
   isSole(ip: Ip): boolean {
     const slot = this.#known(ip);
-    return slot?.tenants.count === 1 && slot.taken === undefined && slot.remnants === undefined;
+    return slot?.tenants.count === 1 && !slot.isSpecial;
   }
 
   take(ip: Ip, claim: Claim): void {
@@ -190,6 +191,27 @@ export class Ledger {
       this.#kept.set(key, [...(this.#kept.get(key) ?? []), ip].toSorted(compareIp));
     }
     this.#tidy(slot);
+  }
+
+  /** Nobody gets it, for that reason; undefined: not for this one (any more). */
+  quarantine(ip: Ip, why: string | undefined): void {
+    const slot = this.#slot(ip);
+    slot.quarantine = why;
+    if (why === undefined) this.#quarantined.delete(slot);
+    else this.#quarantined.add(slot);
+    this.#tidy(slot);
+  }
+
+  /** How many addresses of the pool that nobody uses are in quarantine. */
+  quarantined(stock: Stock, family: Family): number {
+    const idle = [...this.#quarantined].filter(({ ip, stretch, tenants }) => {
+      return ip.family === family && stretch?.stock === stock && tenants.count === 0;
+    });
+    return idle.filter(({ ip }) => !stock.avoids(ip)).length;
+  }
+
+  isQuarantined(ip: Ip): boolean {
+    return this.#known(ip)?.quarantine !== undefined;
   }
 
   /** Addresses that claim objects keep for a Service. */

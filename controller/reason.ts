@@ -29,5 +29,7 @@ export type Reason =
   | 'AddressInUse'
   /** An AddressClaim keeps the address asked for from it. */
   | 'AddressReserved'
+  /** Somebody on the network claims the address asked for, who is no node of the cluster. */
+  | 'AddressQuarantined'
   /** Another Service is just giving the address back; for a moment only. */
   | 'AddressBeingReleased';

@@ -12,7 +12,8 @@ import { Tenants } from './tenants.ts';
 
 /** Why somebody may not use an address now. */
 export interface Conflict {
-  readonly reason: 'AddressInUse' | 'AddressReserved' | 'AddressBeingReleased';
+  readonly reason:
+    'AddressInUse' | 'AddressReserved' | 'AddressQuarantined' | 'AddressBeingReleased';
   /** What holds it, as the rest of a sentence: `is used by default/web`. */
   readonly message: string;
 }
@@ -30,6 +31,8 @@ export class Slot {
   leavers: Set<string> | undefined;
   /** Show it, and cannot be read. */
   remnants: Set<string> | undefined;
+  /** Why nobody gets it for a while, as a clause: `MAC claims it`. */
+  quarantine: string | undefined;
 
   constructor(ip: Ip, stretch: Stretch | undefined) {
     this.ip = ip;
@@ -37,18 +40,21 @@ export class Slot {
   }
 
   get isFree(): boolean {
-    const { tenants, taken, leavers, remnants } = this;
-    return (
-      tenants.count === 0 && taken === undefined && leavers === undefined && remnants === undefined
-    );
+    return this.tenants.count === 0 && this.leavers === undefined && !this.isSpecial;
+  }
+
+  /** Whether something else than Services has to do with it. */
+  get isSpecial(): boolean {
+    const { taken, remnants, quarantine } = this;
+    return taken !== undefined || remnants !== undefined || quarantine !== undefined;
   }
 
   /** Whether somebody has a right to it that the claim has not. */
   isBarredFor(claim: Claim): boolean {
     if (this.tenants.clash(claim)) return true;
-    if (this.taken === undefined && this.remnants === undefined) return false;
+    if (!this.isSpecial) return false;
     const isHeld = claim.held.some((held) => sameIp(held, this.ip));
-    if (this.#isTakenFrom(claim, isHeld)) return true;
+    if (this.#isTakenFrom(claim, isHeld) || this.#isKeptFrom(claim, isHeld)) return true;
     // Who holds what an unreadable one holds, too, keeps it: a double is healed, not made.
     return this.remnants !== undefined && !isHeld;
   }
@@ -64,6 +70,12 @@ export class Slot {
     return taken !== undefined && (taken.firm || !isHeld) && !taken.for.includes(claim.key);
   }
 
+  /** Who has it because it asked for it goes on asking: what it gets is its own will. */
+  #isKeptFrom({ requested }: Claim, isHeld: boolean): boolean {
+    if (this.quarantine === undefined) return false;
+    return !isHeld || !requested.some((wish) => sameIp(wish, this.ip));
+  }
+
   conflict(claim: Claim): Conflict | undefined {
     const refusal = this.tenants.refusal(claim);
     if (refusal !== undefined) return { reason: 'AddressInUse', message: refusal };
@@ -71,6 +83,10 @@ export class Slot {
       const isHeld = claim.held.some((held) => sameIp(held, this.ip));
       if (this.taken !== undefined && this.#isTakenFrom(claim, isHeld)) {
         return { reason: 'AddressReserved', message: `is reserved by ${this.taken.by}` };
+      }
+      if (this.quarantine !== undefined && this.#isKeptFrom(claim, isHeld)) {
+        const message = `is in quarantine, because ${this.quarantine}`;
+        return { reason: 'AddressQuarantined', message };
       }
       const holder = least(this.remnants ?? new Set());
       const message = `is held by ${holder}, whose manifest cannot be read`;

@@ -124,6 +124,14 @@ const oneStep = fc.oneof(
       ),
     }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('quarantine' as const),
+      address: someAddress,
+      why: fc.constantFrom('A claims it', 'B claims it', undefined),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('configure' as const), settings }) },
 );
 
@@ -142,6 +150,7 @@ class World {
   play(step: Step): void {
     if (step.kind === 'configure') return this.allocator.configure(step.settings);
     if (step.kind === 'claimed') return this.allocator.claimed(ip(step.address), step.taken);
+    if (step.kind === 'quarantine') return this.#quarantine(step.address, step.why);
     const { name } = step;
     const shown = this.#shown.get(name);
     if (step.kind === 'remnant') return this.allocator.reserve(`r/${name}`, step.held.map(ip));
@@ -160,6 +169,26 @@ class World {
     const decision = this.allocator.decisions.get(`n/s${from}`);
     const held = decision?.kind === 'allocated' ? decision.addresses : [];
     this.#put(name, { ...shown, held });
+  }
+
+  readonly #quarantined = new Set<string>();
+
+  #quarantine(address: string, why: string | undefined): void {
+    this.allocator.quarantine(ip(address), why);
+    if (why === undefined) this.#quarantined.delete(address);
+    else this.#quarantined.add(address);
+  }
+
+  /** Who has an address in quarantine, and did not have it, or did not ask for it. */
+  intruders(): string[] {
+    return [...this.allocator.decisions].flatMap(([key, decision]) => {
+      if (decision.kind !== 'allocated') return [];
+      const { wish, held = [] } = this.#shown.get(Number(key.slice('n/s'.length))) ?? {};
+      const got = decision.addresses.map(formatIp).filter((text) => this.#quarantined.has(text));
+      const mayKeep = (text: string): boolean =>
+        wish?.ips === text && held.map(formatIp).includes(text);
+      return got.filter((text) => !mayKeep(text)).map((text) => `${key}: ${text}`);
+    });
   }
 
   #put(name: number, shown: Shown): void {
@@ -201,7 +230,7 @@ function inWords(decision: Decision | undefined): string {
 describe('whatever happens', () => {
   const often = fc.constantFrom(true, true, false);
 
-  test('each decision is that of all the facts at once', () => {
+  test('each decision is that of all the facts at once, and heeds the quarantine', () => {
     fc.assert(
       fc.property(
         settings,
@@ -217,6 +246,7 @@ describe('whatever happens', () => {
             if (!isDecided) continue;
             const { got, wanted } = world.decide();
             expect(got).toEqual(wanted);
+            expect(world.intruders()).toEqual([]);
           }
         },
       ),

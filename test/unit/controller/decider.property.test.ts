@@ -84,6 +84,7 @@ const someMove = fc.record({
   reserved: fc.dictionary(fc.constantFrom('n/r1', 'n/r2'), someAddresses, { maxKeys: 1 }),
   leaving: fc.dictionary(fc.constantFrom('n/g (1)', 'n/g (2)'), someAddresses, { maxKeys: 1 }),
   taken: fc.array(fc.tuple(someIp, someTaken), { maxLength: 2 }),
+  quarantined: fc.array(fc.tuple(someIp, fc.constantFrom('A', 'B')), { maxLength: 1 }),
 });
 
 function inWords(decisions: ReadonlyMap<string, Decision>): unknown {
@@ -95,7 +96,7 @@ function inWords(decisions: ReadonlyMap<string, Decision>): unknown {
   return Object.fromEntries([...decisions].map(words).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function fromScratch({ services, reserved, leaving, taken, ...settings }: Facts): unknown {
+function fromScratch({ services, reserved, leaving, ...settings }: Facts): unknown {
   const occupied = new Map(services.map((fact) => [fact.key, fact.occupied]));
   const entrants = services.flatMap(({ entrant }) => entrant ?? []);
   return inWords(
@@ -103,7 +104,6 @@ function fromScratch({ services, reserved, leaving, taken, ...settings }: Facts)
       ...settings,
       entrants,
       reserved,
-      taken,
       occupied: new Map([...occupied, ...leaving]),
     }),
   );
@@ -139,6 +139,7 @@ describe('the decider', () => {
             reserved: new Map(Object.entries(move.reserved)),
             leaving: new Map(Object.entries(move.leaving)),
             taken: new Map(move.taken.map(([at, taken]): [string, Taken] => [formatIp(at), taken])),
+            quarantined: new Map(move.quarantined.map(([at, why]) => [formatIp(at), why])),
           };
           const decisions = decider.decide(given);
           expect(inWords(decisions)).toEqual(fromScratch(given));
@@ -162,7 +163,8 @@ describe('the decider', () => {
       return { key: made.key, entrant: { claim: { ...made, held, since } }, occupied: [] };
     };
     const common = { pools, quotas: new Map(), incomplete: false, reserved: new Map() };
-    const rest = { ...common, leaving: new Map(), taken: new Map() };
+    const none = { leaving: new Map(), taken: new Map(), quarantined: new Map() };
+    const rest = { ...common, ...none };
     const decider = new Decider();
     const younger = fact('younger', 81, 'b');
     decider.decide({ ...rest, services: [fact('older', 80, 'a'), younger] });
