@@ -112,6 +112,12 @@ if [ ! -e "$addon" ] || [ -n "$newer" ]; then
     fail 'the native addon does not compile (see above): a C compiler and Linux headers are needed.'
 fi
 
+# --- ICMP, where there is a C++ compiler ---------------------------------------------------------
+if [ -d node_modules/raw-socket ] && [ ! -e node_modules/raw-socket/build/Release/raw.node ] &&
+  command -v "${CXX:-c++}" >/dev/null; then
+  patiently 'ICMP sockets' sh scripts/rawsocket.sh
+fi
+
 # --- Go, unless Kubernetes is built already -----------------------------------------------------
 case $what_for in
   lab) extent= ;;
