@@ -24,10 +24,12 @@ import { openPlane } from './openplane.ts';
 import { Peers } from './peers.ts';
 import type { FromReflex, ReflexSettings, ToReflex } from './reflexthread.ts';
 import { SharedLease } from './sharedlease.ts';
+import { StrictArp } from './strictarp.ts';
 
 const port = parentPort;
 assert(port !== null, 'reflexworker runs as a worker thread');
 const settings = workerData as ReflexSettings;
+const excluded = settings.excluded.map((source) => new RegExp(source));
 
 function post(message: FromReflex): void {
   port?.postMessage(message);
@@ -46,6 +48,9 @@ class ReflexWorker {
   readonly #peers: Peers;
   readonly #lease = new SharedLease(settings.lease);
   readonly #groups = new Groups((msg) => note('warn', 'GroupFailed', msg));
+  readonly #strictArp = new StrictArp(excluded, (troubles) =>
+    post({ kind: 'troubles', source: 'strictarp', troubles }),
+  );
   readonly #linkNames = new Map<LinkIndex, string>();
   readonly #watching = new AbortController();
   readonly #machine: Reflex;
@@ -60,7 +65,7 @@ class ReflexWorker {
       timing: PROFILES[settings.profile],
       isolation: settings.isolation,
       random: Math.random,
-      excluded: settings.excluded.map((source) => new RegExp(source)),
+      excluded,
       onePerSubnet: settings.onePerSubnet,
       refresh: settings.refresh,
     });
@@ -92,9 +97,11 @@ class ReflexWorker {
     if (event.kind === 'synced') return;
     if (event.kind === 'delete') {
       this.#linkNames.delete(event.index);
+      this.#strictArp.remove(event.index);
       this.put({ kind: 'unlink', index: event.index });
     } else {
       this.#linkNames.set(event.link.index, event.link.name);
+      this.#strictArp.put(event.link);
       this.put({ kind: 'link', link: event.link });
     }
   }
@@ -104,6 +111,7 @@ class ReflexWorker {
       case 'beat':
         return this.#peers.send(output.beat, output.to);
       case 'apply':
+        this.#strictArp.apply(output.delta);
         return this.#must(this.#plane.apply(output.delta));
       case 'renew':
         this.#lease.renew(output.until);
@@ -144,7 +152,8 @@ class ReflexWorker {
       if (!result.ok) this.#attachFailed(index, result.error);
       else {
         const name = this.#linkNames.get(index);
-        const how = result.value === 'gone' ? 'took the responder off' : 'hung a program before it on';
+        const how =
+          result.value === 'gone' ? 'took the responder off' : 'hung a program before it on';
         const what = `somebody ${how} ${name}; it is back in its place`;
         note('warn', 'LinkMended', what, { interface: name });
       }
@@ -176,6 +185,7 @@ class ReflexWorker {
     this.#watching.abort();
     this.#plane.close();
     this.#groups.close();
+    this.#strictArp.close();
     this.#peers.close();
     post({ kind: 'stopped' });
   }
