@@ -1,17 +1,13 @@
 /** The measurements by name. Each is loaded when it runs: none carries another's modules. */
 import { LabFailure } from '../lab/failure.ts';
-
-export interface Wishes {
-  readonly rounds: number;
-  readonly runs: number;
-  /** Empty: all. */
-  readonly kind: string;
-}
+import type { Wishes } from './wishes.ts';
 
 export interface Result {
   readonly json: unknown;
   /** For people; without it the JSON is shown to them too. */
   readonly table?: string;
+  /** What was missed; the command fails with it. */
+  readonly missed?: readonly string[];
 }
 
 /** `say` takes progress. Throws LabFailure with one sentence. */
@@ -43,9 +39,21 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
     }
     return { json: failoverJson(await failover(kinds, runs, say)) };
   },
+  async flood({ rounds }, say) {
+    const { flood, floodTable } = await import('./flood.ts');
+    const found = await flood(rounds, say);
+    return { json: found, table: floodTable(found), missed: found.missed };
+  },
   async memory(_, say) {
     const { memory, memoryTable } = await import('./memory.ts');
     const measured = await memory(say);
     return { json: measured, table: memoryTable(measured) };
+  },
+  async soak({ minutes, kind }, say) {
+    const { PLANES, soak, soakTable } = await import('./soak.ts');
+    const plane = PLANES.find((each) => each === (kind === '' ? 'bpf' : kind));
+    if (plane === undefined) throw new LabFailure(`no plane "${kind}": ${PLANES.join(' or ')}`);
+    const found = await soak(plane, minutes, say);
+    return { json: found, table: soakTable(found), missed: found.over };
   },
 };

@@ -6,50 +6,33 @@
  *   answer [--rounds N]              ARP and NDP answers beside the kernel's own; root
  *   burst [--rounds N]               1,000 Services at a real API server get addresses; root
  *   failover [--kind K] [--runs N]   outages at a client by kind of fault; root
+ *   flood [--rounds N]               100,000 questions a second for nobody's addresses; root
  *   memory                           both programs with 10,000 Services and EndpointSlices; root
+ *   soak [--kind K] [--minutes M]    whether a speaker grows with 1,000 addresses and churn; root
  *
  * With --json, one JSON object.
  */
-import { parseArgs } from 'node:util';
 import { LabFailure } from '../lab/failure.ts';
 import { BENCHES } from './benches.ts';
-
-const USAGE = `usage: npm run -s bench -- ${Object.keys(BENCHES).join('|')}
-         [--json] [--rounds N] [--runs N] [--kind K]`;
-const text = { type: 'string' } as const;
-const options = { json: { type: 'boolean' }, rounds: text, runs: text, kind: text } as const;
+import { WISHES, wishes } from './wishes.ts';
 
 function fail(sentence: string): never {
   process.stderr.write(`bench: ${sentence}\n`);
   process.exit(1);
 }
 
-function given(): ReturnType<
-  typeof parseArgs<{ options: typeof options; allowPositionals: true }>
-> {
-  try {
-    return parseArgs({ allowPositionals: true, options });
-  } catch {
-    return fail(USAGE);
-  }
-}
-
-const { values, positionals } = given();
-const wishes = {
-  rounds: Number(values.rounds ?? 7),
-  runs: Number(values.runs ?? 3),
-  kind: values.kind ?? '',
-};
-const bench = BENCHES[positionals.join()] ?? fail(USAGE);
-if (![wishes.rounds, wishes.runs].every((n) => Number.isInteger(n) && n >= 1)) fail(USAGE);
+const usage = `usage: npm run -s bench -- ${Object.keys(BENCHES).join('|')}\n         ${WISHES}`;
+const given = wishes(process.argv.slice(2)) ?? fail(usage);
+const bench = BENCHES[given.name] ?? fail(usage);
 try {
   const started = performance.now();
-  const { json, table } = await bench(wishes, (what) => {
+  const { json, table, missed } = await bench(given, (what) => {
     const seconds = ((performance.now() - started) / 1000).toFixed(0);
     process.stderr.write(`${seconds.padStart(4)} s  ${what}\n`);
   });
-  const asText = values.json === true || table === undefined;
+  const asText = given.asJson || table === undefined;
   process.stdout.write(asText ? `${JSON.stringify(json)}\n` : table);
+  if (missed !== undefined && missed.length > 0) fail(missed.join('; '));
 } catch (error) {
   if (error instanceof LabFailure) fail(error.message);
   throw error;

@@ -7,6 +7,8 @@
  *   pinger IFACE arp|ndp flood MS         closed window of 256 questions
  *   pinger IFACE arp|ndp load RATE MS     processor time of this process at a fixed rate
  *   pinger IFACE arp|ndp foreign RATE MS  the same for the next address, which nobody has
+ *   pinger IFACE arp|ndp sweep RATE MS    the same for all others of the last byte in turn but the
+ *                                         node's own, as a scan of the subnet asks
  *
  * Prints one JSON object. Times are in microseconds. Processor time is CLOCK_PROCESS_CPUTIME_ID:
  * on a veth pair the node's softirq runs in the context of the sender, so it is included (unless
@@ -283,9 +285,9 @@ static void flood(int ms)
  * would drown that of an answer if it woke more often. The median over windows of 100 ms, because
  * on a shared machine a few windows pay for somebody else's interrupts.
  */
-static void load(int rate, int ms)
+static void load(int rate, int ms, uint8_t *sweeping)
 {
-	enum { BURSTS = 10 };
+	enum { BURSTS = 10, FIRST = 2, LAST = 239 };
 	uint8_t answer[128];
 	int burst = rate / 100, windows = ms / 100;
 	uint64_t begin = now(CLOCK_MONOTONIC), ticks = 0, sent = 0, got = 0;
@@ -293,9 +295,12 @@ static void load(int rate, int ms)
 	for (int w = 0; w < windows; w++) {
 		uint64_t cpu = now(CLOCK_PROCESS_CPUTIME_ID);
 		for (int b = 0; b < BURSTS; b++) {
-			for (int i = 0; i < burst; i++, sent++)
+			for (int i = 0; i < burst; i++, sent++) {
+				if (sweeping)
+					*sweeping = FIRST + sent % (LAST - FIRST + 1);
 				if (send(fd, question, length, 0) < 0)
 					die("send");
+			}
 			while (recv(fd, answer, sizeof answer, MSG_DONTWAIT) > 0)
 				got++;
 			uint64_t at = begin + ++ticks * 10000000;
@@ -304,16 +309,18 @@ static void load(int rate, int ms)
 		}
 		us[w] = (now(CLOCK_PROCESS_CPUTIME_ID) - cpu) / 1e3;
 	}
+	double seconds = (now(CLOCK_MONOTONIC) - begin) / 1e9;
 	qsort(us, windows, sizeof *us, ascending);
-	printf("{\"mode\":\"load\",\"sent\":%llu,\"got\":%llu,\"cpu_us\":%.1f}\n",
-	       (unsigned long long)sent, (unsigned long long)got, us[windows / 2] * windows);
+	printf("{\"mode\":\"load\",\"sent\":%llu,\"got\":%llu,\"cpu_us\":%.1f,\"per_s\":%.0f}\n",
+	       (unsigned long long)sent, (unsigned long long)got, us[windows / 2] * windows,
+	       sent / seconds);
 }
 
 static void foreign(int rate, int ms)
 {
 	question[length == ARP_BYTES ? 41 : 77]++;
 	set_sender(0);
-	load(rate, ms);
+	load(rate, ms, NULL);
 }
 
 int main(int argc, char **argv)
@@ -333,6 +340,7 @@ int main(int argc, char **argv)
 	else if (!strcmp(mode, "foreign"))
 		foreign(atoi(argv[4]), atoi(argv[5]));
 	else
-		load(atoi(argv[4]), atoi(argv[5]));
+		load(atoi(argv[4]), atoi(argv[5]),
+		     strcmp(mode, "sweep") ? NULL : question + (length == ARP_BYTES ? 41 : 77));
 	return 0;
 }
