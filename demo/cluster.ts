@@ -10,8 +10,8 @@ import type { Instant } from '../lib/time.ts';
 import { LabFailure } from '../lab/failure.ts';
 import { killQuietly } from '../lab/namespace.ts';
 import type { Lab, Namespace } from '../lab/namespace.ts';
-import { httpGet } from '../lab/probe.ts';
 import { Program } from '../lab/process.ts';
+import { ready } from '../lab/ready.ts';
 import { Segment } from '../lab/segment.ts';
 import type { Host } from '../lab/segment.ts';
 import { until } from '../lab/until.ts';
@@ -66,7 +66,7 @@ export class Cluster {
     };
     const { control } = this.segment;
     const controller = this.#start('controller', control, 'controller/main.ts', asArgs(flags));
-    await ready(controller, control, CONTROLLER_PORT);
+    await ready(controller, control, { port: CONTROLLER_PORT });
   }
 
   async startBackends(nodes: readonly Host[] = this.segment.nodes): Promise<void> {
@@ -97,7 +97,7 @@ export class Cluster {
     // All at once: started one after another, the first would own everything for a moment.
     const speakers = nodes.map((node) => ({ node, program: start(node) }));
     await Promise.all(
-      speakers.map(({ node, program }) => ready(program, node.namespace, SPEAKER_PORT)),
+      speakers.map(({ node, program }) => ready(program, node.namespace, { port: SPEAKER_PORT })),
     );
   }
 
@@ -166,20 +166,4 @@ export class Cluster {
 
 function asArgs(flags: Readonly<Record<string, string | number>>): string[] {
   return Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
-}
-
-async function ready(program: Program, namespace: Namespace, port: number): Promise<void> {
-  const url = `http://${LOOPBACK}:${port}/readyz`;
-  let last = '';
-  const look = async (): Promise<boolean> => {
-    const answer = await httpGet(namespace, url);
-    last = answer?.body.trim() ?? 'no answer';
-    return answer?.status === 200;
-  };
-  try {
-    await program.until(look, START_MS, 'it is ready', 50);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new LabFailure(`${why}\n  ${url} said: ${last}`);
-  }
 }

@@ -9,18 +9,16 @@ import { dirname, join } from 'node:path';
 import { LabFailure } from '../../lab/failure.ts';
 import { KubeLab } from '../../lab/kube/kubelab.ts';
 import type { Namespace } from '../../lab/namespace.ts';
-import { httpGet } from '../../lab/probe.ts';
 import { Program } from '../../lab/process.ts';
+import { ready } from '../../lab/ready.ts';
 import type { Host } from '../../lab/segment.ts';
 import { until } from '../../lab/until.ts';
 
 export const ROOT = join(import.meta.dirname, '../..');
 export const SYSTEM = 'metallb-system';
 const PORT = 7472;
-const LOOPBACK = '127.0.0.1';
 /** Where the control plane of the lab is on the LAN; our controller runs beside it. */
 const CONTROL_IP = '192.168.100.10';
-const START_MS = 30_000;
 
 /** What these suites read of any object. */
 export interface KubernetesObject {
@@ -73,7 +71,11 @@ export class Installation {
   async startController(): Promise<Program> {
     const { control } = this.kube.segment;
     const program = await this.#start('controller', control, ['--host=::']);
-    await Promise.all([ready(program, control, LOOPBACK), this.#mountSecret(), this.#sayItRuns()]);
+    await Promise.all([
+      ready(program, control, { port: PORT }),
+      this.#mountSecret(),
+      this.#sayItRuns(),
+    ]);
     return program;
   }
 
@@ -83,7 +85,7 @@ export class Installation {
     const start = async ({ name, namespace, ip4 }: Host): Promise<void> => {
       const args = [`--node=${name}`, `--host=${ip4}`];
       const program = await this.#start('speaker', namespace, args, name);
-      await ready(program, namespace, ip4);
+      await ready(program, namespace, { port: PORT, host: ip4 });
     };
     await Promise.all(nodes.map(start));
   }
@@ -213,19 +215,4 @@ export function servicePath(name: string): string {
 export function condition({ status }: KubernetesObject, type: string): unknown {
   const all = (status?.['conditions'] ?? []) as readonly { readonly type: string }[];
   return all.find((one) => one.type === type);
-}
-
-async function ready(program: Program, namespace: Namespace, host: string): Promise<void> {
-  const url = `http://${host}:${PORT}/readyz`;
-  let last = 'nothing';
-  const look = async (): Promise<boolean> => {
-    const answer = await httpGet(namespace, url);
-    last = answer?.body.trim() ?? 'no answer';
-    return answer?.status === 200;
-  };
-  try {
-    await program.until(look, START_MS, 'it is ready', 50);
-  } catch (error) {
-    throw new LabFailure(`${error instanceof Error ? error.message : ''}\n  it said: ${last}`);
-  }
 }

@@ -9,6 +9,7 @@ import { LabFailure } from '../../lab/failure.ts';
 import { KubeLab } from '../../lab/kube/kubelab.ts';
 import { httpGet } from '../../lab/probe.ts';
 import { Program } from '../../lab/process.ts';
+import { ready } from '../../lab/ready.ts';
 import { until } from '../../lab/until.ts';
 import { ROOT, SYSTEM } from './installation.ts';
 import type { KubernetesObject } from './installation.ts';
@@ -53,9 +54,7 @@ async function start(name: Name): Promise<void> {
   const options = { name: `controller-${name}`, argv, namespace: control, directory: kube.logs };
   const started = Program.start(kube.lab, options);
   programs.set(name, started);
-  const url = `http://127.0.0.1:${PORTS[name]}/readyz`;
-  const isReady = async (): Promise<boolean> => (await httpGet(control, url))?.status === 200;
-  await started.until(isReady, 30_000, 'it is ready', 50);
+  await ready(started, control, { port: PORTS[name] });
 }
 
 function program(name: Name): Program {

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { executeSync } from '../../lab/execute.ts';
 import { Lab } from '../../lab/namespace.ts';
-import { httpGet } from '../../lab/probe.ts';
 import { Program } from '../../lab/process.ts';
+import { ready } from '../../lab/ready.ts';
 import { Segment } from '../../lab/segment.ts';
 
 jest.setTimeout(90_000);
@@ -46,9 +46,7 @@ async function startsAndStops(name: string, ...flags: readonly string[]): Promis
   const bundle = join(directory, `dist/${name}.mjs`);
   const argv = [process.execPath, bundle, '--manifests', manifests, ...flags];
   const program = Program.start(lab, { name, argv, namespace, directory });
-  const alive = async (): Promise<boolean> =>
-    (await httpGet(namespace, `http://127.0.0.1:${PORT}/readyz`))?.status === 200;
-  await program.until(alive, 10_000, 'it is ready', 50);
+  await ready(program, namespace, { port: PORT, withinMs: 10_000 });
   const { code } = await program.stop();
   return { code, errors: program.errors() };
 }
