@@ -19,6 +19,13 @@ export class LinkTable {
   /** Of which something was heard since `changes`. */
   readonly #touched = new Set<LinkIndex>();
 
+  /** How many there are, of all links. */
+  get addresses(): number {
+    let sum = 0;
+    for (const prefixes of this.#prefixes.values()) sum += prefixes.size;
+    return sum;
+  }
+
   /** Forgets what is known, not what was told. */
   clear(): void {
     this.#links.clear();

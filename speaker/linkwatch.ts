@@ -4,10 +4,14 @@
  * were lost, a dump that changed under way, one that the kernel refused (ENOMEM, EBUSY) or never
  * finished. Until a dump is complete nothing is told, because half a table reads like links gone.
  *
+ * Links are told at once, addresses a moment later: kube-proxy's IPVS puts those of ten thousand
+ * Services on one interface, one by one, and each time the whole link is looked at.
+ *
  * Dumps go one after the other, each with a sequence number of its own, so that the end of one that
  * was given up is not taken for the end of the next.
  */
 import type { Machine } from '../lib/machine.ts';
+import { earlier } from '../lib/time.ts';
 import type { Instant } from '../lib/time.ts';
 import type { Link, LinkIndex } from './links.ts';
 import { LinkTable } from './linktable.ts';
@@ -36,6 +40,10 @@ const RETRY = 100;
 /** A dump that has not ended by then never will. */
 const PATIENCE = 5000;
 
+/** How long addresses wait for more of them; more to look at, more to wait for. */
+const SETTLE = 5;
+const SETTLE_EACH = 0.01;
+
 export class LinkWatch implements Machine<LinkWatchInput, LinkWatchOutput> {
   readonly #out: LinkWatchOutput[] = [];
   readonly #table = new LinkTable();
@@ -47,6 +55,8 @@ export class LinkWatch implements Machine<LinkWatchInput, LinkWatchOutput> {
   #synced = false;
   /** When to begin anew unless the dump has ended. */
   #retryAt: Instant | undefined = -Infinity;
+  /** When to tell of addresses that have changed. */
+  #tellAt: Instant | undefined;
 
   handle(input: LinkWatchInput, now: Instant): void {
     if (input.kind === 'unsent') {
@@ -56,13 +66,13 @@ export class LinkWatch implements Machine<LinkWatchInput, LinkWatchOutput> {
       if (this.#dumping === undefined) this.#begin(now);
       else this.#again = true;
     } else {
-      for (const event of parseRoute(input.bytes)) this.#take(event, now);
-      if (this.#dumping === undefined) this.#tell();
+      this.#read(parseRoute(input.bytes), now);
     }
   }
 
   tick(now: Instant): void {
     if (this.#retryAt !== undefined && now >= this.#retryAt) this.#begin(now);
+    if (this.#tellAt !== undefined && now >= this.#tellAt) this.#tell();
   }
 
   poll(): LinkWatchOutput | undefined {
@@ -70,7 +80,17 @@ export class LinkWatch implements Machine<LinkWatchInput, LinkWatchOutput> {
   }
 
   deadline(): Instant | undefined {
-    return this.#retryAt;
+    return earlier(this.#retryAt, this.#tellAt);
+  }
+
+  #read(events: readonly RouteEvent[], now: Instant): void {
+    const wasDumping = this.#dumping !== undefined;
+    for (const event of events) this.#take(event, now);
+    if (this.#dumping !== undefined) return;
+    const isAddress = ({ kind }: RouteEvent): boolean =>
+      kind === 'address' || kind === 'address-gone';
+    if (wasDumping || !events.every(isAddress)) this.#tell();
+    else this.#tellAt ??= now + SETTLE + this.#table.addresses * SETTLE_EACH;
   }
 
   #take(event: RouteEvent, now: Instant): void {
@@ -110,6 +130,8 @@ export class LinkWatch implements Machine<LinkWatchInput, LinkWatchOutput> {
   }
 
   #tell(): void {
+    this.#tellAt = undefined;
+    if (this.#dumping !== undefined) return;
     const { put, remove } = this.#table.changes();
     for (const index of remove) this.#out.push({ kind: 'delete', index: Number(index) });
     for (const link of put.values()) this.#out.push({ kind: 'put', link });

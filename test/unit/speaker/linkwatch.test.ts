@@ -5,6 +5,7 @@ import { LinkWatch } from '../../../speaker/linkwatch.ts';
 const GETLINK = 18;
 const GETADDR = 22;
 const NEWLINK = 16;
+const NEWADDR = 20;
 const ERROR = 2;
 const DONE = 3;
 const DUMP_INTR = 0x10;
@@ -24,6 +25,14 @@ function message(type: number, words: readonly number[], sequence = 0, flags = 0
 
 /** A link without name and MAC. */
 const link = (index: number): Uint8Array => message(NEWLINK, [0, index, 0x11043, 0]);
+/** ifaddrmsg: IPv4, 24 bits; then the address 10.0.x.y as IFA_LOCAL. */
+const address = (index: number, n: number): Uint8Array =>
+  message(NEWADDR, [
+    0x1802,
+    index,
+    (2 << 16) | 8,
+    ((n & 255) << 24) | (((n >> 8) & 255) << 16) | 10,
+  ]);
 /** The refused request's header follows the error. */
 const refusal = (sequence: number): Uint8Array =>
   message(ERROR, [-EBUSY, 16, 0, sequence, 0], sequence);
@@ -79,6 +88,40 @@ test('asks for links, then addresses, then tells all and every change', () => {
   expect(hear(done(2))).toEqual(['put 7', 'put 8', 'synced']);
   expect(hear(link(9))).toEqual(['put 9']);
   expect(watch.deadline()).toBeUndefined();
+});
+
+test('addresses wait a moment for more of them, and are told together or with a link', () => {
+  hear(link(7), done(1), done(2));
+  expect(hear(address(7, 1))).toEqual([]);
+  now += 1;
+  expect(hear(address(7, 2))).toEqual([]);
+  const [waited, told] = wait();
+  expect(waited).toBeCloseTo(4, 1);
+  expect(told).toEqual(['put 7']);
+  expect(watch.deadline()).toBeUndefined();
+  hear(address(7, 3));
+  expect(hear(link(8))).toEqual(['put 7', 'put 8']);
+  expect(watch.deadline()).toBeUndefined();
+});
+
+test('with many addresses they wait longer, and still take effect soon', () => {
+  const many = Array.from({ length: 10_000 }, (_, n) => address(7, n));
+  hear(link(7), ...many, done(1), done(2));
+  hear(address(7, 10_001));
+  const [waited] = wait();
+  expect(waited).toBeGreaterThan(100);
+  expect(waited).toBeLessThan(150);
+});
+
+test('addresses that wait while everything is asked for again are told with it', () => {
+  hear(link(7), done(1), done(2));
+  hear(address(7, 1));
+  watch.handle({ kind: 'lost' }, now);
+  expect(said()).toEqual(['links 3']);
+  now += 5;
+  watch.tick(now);
+  expect(said()).toEqual([]);
+  expect(hear(link(7), address(7, 1), done(3), done(4))).toEqual(['addresses 4', 'put 7']);
 });
 
 test.each([
