@@ -3,17 +3,17 @@
  * written any more, because another controller leads by now, is not sent: between decision and
  * sending the process may have slept.
  */
-import { ADDRESS_CLAIM, SERVICE } from '../../kube/kube.ts';
 import type { Held } from '../../config/held.ts';
 import type { Kube, KubeEvent, KubeFailure, StatusUpdate } from '../../kube/kube.ts';
 import { drive } from '../../lib/drive.ts';
 import type { Driver } from '../../lib/drive.ts';
 import { Alarm, monotonic } from '../../lib/io/clock.ts';
 import type { Log } from '../../lib/io/log.ts';
-import { unreachable } from '../../lib/assert.ts';
 import { err } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import type { Millis } from '../../lib/time.ts';
+import { claimRequest } from '../claimrequest.ts';
+import type { ClaimSource } from '../claimrequest.ts';
 import type { ClaimAct } from '../claimtable.ts';
 import type { Controller, ControllerInput, ControllerOutput } from '../controller.ts';
 import type { Note } from '../note.ts';
@@ -110,7 +110,8 @@ class Actor {
   }
 
   async #claim(act: ClaimAct, driver: Driver<ControllerInput>): Promise<void> {
-    const result = await this.#carry<unknown>(() => requestOf(this.#kube, act));
+    const kube: ClaimSource<Promise<Result<unknown, KubeFailure>>> = this.#kube;
+    const result = await this.#carry(() => claimRequest(kube, act));
     driver.put({ type: 'claimed', act, result });
     this.#settled();
   }
@@ -118,21 +119,6 @@ class Actor {
   async #record(event: KubeEvent): Promise<void> {
     const recorded = await this.#kube.record(event);
     if (!recorded.ok) this.#log('warn', 'EventLost', recorded.error.message);
-  }
-}
-
-function requestOf(kube: Kube, act: ClaimAct): Promise<Result<unknown, KubeFailure>> {
-  switch (act.kind) {
-    case 'create':
-      return kube.create(act.claim);
-    case 'replace':
-      return kube.replace(act.claim);
-    case 'delete':
-      return kube.delete(ADDRESS_CLAIM, act.key, act.version);
-    case 'look':
-      return kube.read(SERVICE, act.service);
-    default:
-      return unreachable(act);
   }
 }
 

@@ -6,8 +6,9 @@
  */
 import { Controller, WATCHED, WATCHED_IF_THERE } from '../../controller/controller.ts';
 import type { ControllerInput, ControllerOutput } from '../../controller/controller.ts';
-import { ADDRESS_CLAIM, LEASE, SERVICE } from '../../kube/kube.ts';
+import { ADDRESS_CLAIM, LEASE } from '../../kube/kube.ts';
 import type { KubeFailure } from '../../kube/kube.ts';
+import { claimRequest } from '../../controller/claimrequest.ts';
 import { Leader } from '../../controller/leader.ts';
 import type { LeaderInput } from '../../controller/leader.ts';
 import { err } from '../../lib/result.ts';
@@ -302,7 +303,7 @@ export class Replica {
     } else if (out.type === 'claim') {
       const { act } = out;
       this.#write(
-        () => claimRequest(source, act),
+        () => claimRequest<Result<unknown, KubeFailure>>(source, act),
         (result) => ({ type: 'claimed', act, result }),
       );
     }
@@ -356,22 +357,4 @@ function leaseRequest(
 ): Result<unknown, KubeFailure> {
   if (ask.kind === 'read') return source.read(LEASE, `${NAMESPACE}/lease`);
   return ask.kind === 'create' ? source.create(ask.lease) : source.replace(ask.lease);
-}
-
-function claimRequest(
-  source: ApiSource,
-  act: Extract<ControllerOutput, { type: 'claim' }>['act'],
-): Result<unknown, KubeFailure> {
-  switch (act.kind) {
-    case 'create':
-      return source.create(act.claim);
-    case 'replace':
-      return source.replace(act.claim);
-    case 'delete':
-      return source.delete(ADDRESS_CLAIM, act.key, act.version);
-    case 'look':
-      return source.read(SERVICE, act.service);
-    default:
-      throw new Error('unheard of');
-  }
 }
