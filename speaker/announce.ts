@@ -16,6 +16,7 @@ import type { Ip } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 import { advertisementToRouters, emitNdp, unsolicitedAdvertisement } from '../net/ndp.ts';
 import type { LinkIndex } from './links.ts';
+import { Pacer } from './pacer.ts';
 import { ANNOUNCE_AT, PACE, REFRESH_EVERY } from './timing.ts';
 
 /** One address on one link, announced with that link's MAC. */
@@ -23,6 +24,15 @@ export interface Target {
   readonly ip: Ip;
   readonly link: LinkIndex;
   readonly mac: Mac;
+}
+
+export interface AnnouncerOptions {
+  readonly random: Random;
+  /** Between two refreshing announcements; 0: none after the rounds of a takeover. */
+  readonly refresh?: Millis | undefined;
+  readonly pacer?: Pacer;
+  /** How much a target is wanted, where many are announced at once. */
+  readonly rank?: (target: Target) => number;
 }
 
 /** How far a target is in its rounds. It waits in exactly one place: a slot, or a queue. */
@@ -44,22 +54,24 @@ const SLOT = { second: 10, later: 100, refresh: 1000 } as const;
 export class Announcer {
   readonly #random: Random;
   readonly #refresh: Millis;
+  readonly #rank: (target: Target) => number;
   readonly #schedules = new Map<string, Schedule>();
   /** Waiting for a time, by that time. */
   readonly #slots = new Map<Instant, Set<Schedule>>();
   /** Due, waiting for the pace: first rounds, repeats, refreshes. A takeover goes before all. */
   readonly #queues = [new Set<Schedule>(), new Set<Schedule>(), new Set<Schedule>()] as const;
-  #budget: number = PACE.frames;
-  #budgetAt: Instant = -Infinity;
+  readonly #pacer: Pacer;
 
-  /** `refresh` 0: no announcements after the rounds of a takeover. */
-  constructor(random: Random, refresh: Millis = REFRESH_EVERY) {
-    this.#random = random;
-    this.#refresh = refresh;
+  constructor(options: AnnouncerOptions) {
+    this.#random = options.random;
+    this.#refresh = options.refresh ?? REFRESH_EVERY;
+    this.#pacer = options.pacer ?? new Pacer();
+    this.#rank = options.rank ?? (() => 0);
   }
 
   /** Makes these the targets; new or changed ones are announced from `now` on. */
   set(targets: ReadonlyMap<string, Target>, now: Instant): void {
+    const added: (readonly [string, Target])[] = [];
     for (const [key, schedule] of this.#schedules) {
       if (targets.has(key)) continue;
       this.#schedules.delete(key);
@@ -67,15 +79,17 @@ export class Announcer {
     }
     for (const [key, target] of targets) {
       const schedule = this.#schedules.get(key);
-      if (schedule === undefined) {
-        const fresh = { target, round: 0, startedAt: now, place: new Set<Schedule>() };
-        this.#schedules.set(key, fresh);
-        this.#wait(fresh, now);
-      } else {
+      if (schedule === undefined) added.push([key, target]);
+      else {
         const moved = schedule.target.mac !== target.mac;
         schedule.target = target;
         if (moved) this.#restart(schedule, now);
       }
+    }
+    for (const [key, target] of this.#ranked(added)) {
+      const fresh = { target, round: 0, startedAt: now, place: new Set<Schedule>() };
+      this.#schedules.set(key, fresh);
+      this.#wait(fresh, now);
     }
   }
 
@@ -93,16 +107,11 @@ export class Announcer {
       this.#slots.delete(at);
       for (const schedule of slot) this.#enqueue(schedule);
     }
-    if (now - this.#budgetAt >= PACE.every) {
-      this.#budget = PACE.frames;
-      this.#budgetAt = now;
-    }
     const due: { link: LinkIndex; frame: Uint8Array }[] = [];
     for (const queue of this.#queues) {
       for (const schedule of queue) {
         const frames = framesOf(schedule.target, schedule.round);
-        if (frames.length > this.#budget) return due;
-        this.#budget -= frames.length;
+        if (!this.#pacer.take(frames.length, now)) return due;
         for (const frame of frames) due.push({ link: schedule.target.link, frame });
         this.#next(schedule, now);
       }
@@ -111,13 +120,20 @@ export class Announcer {
   }
 
   deadline(): Instant | undefined {
-    if (this.#queues.some((queue) => queue.size > 0)) return this.#budgetAt + PACE.every;
+    if (this.#queues.some((queue) => queue.size > 0)) return this.#pacer.opensAt();
     let at: Instant | undefined;
     for (const [due, slot] of this.#slots) {
       if (slot.size > 0) at = earlier(at, due);
       else this.#slots.delete(due);
     }
     return at;
+  }
+
+  /** Those that are wanted most leave first: at the pace of a takeover that is a second's difference. */
+  #ranked(added: readonly (readonly [string, Target])[]): readonly (readonly [string, Target])[] {
+    if (added.length <= PACE.frames) return added;
+    const ranks = new Map(added.map(([key, target]) => [key, this.#rank(target)]));
+    return added.toSorted(([a], [b]) => (ranks.get(b) ?? 0) - (ranks.get(a) ?? 0));
   }
 
   /** A schedule runs once at a time, or refreshes would pile up with each link flap. */
@@ -168,14 +184,16 @@ function ceil(at: Instant, width: Millis): Instant {
   return Math.ceil(at / width) * width;
 }
 
+/** The form that every neighbour obeys: also what an address is defended with (RFC 5227 2.4). */
+export function announcement({ ip, mac }: Target): Uint8Array {
+  if (ip.family === 6) return emitNdp(unsolicitedAdvertisement(ip, mac));
+  return emitArp(gratuitousRequest(ip, mac));
+}
+
 function framesOf(target: Target, round: number): Uint8Array[] {
+  const first = announcement(target);
+  if (round === 0) return [first];
   const { ip, mac } = target;
-  if (ip.family === 6) {
-    const advertisement = emitNdp(unsolicitedAdvertisement(ip, mac));
-    return round === 0
-      ? [advertisement]
-      : [advertisement, emitNdp(advertisementToRouters(ip, mac))];
-  }
-  const request = emitArp(gratuitousRequest(ip, mac));
-  return round === 0 ? [request] : [request, emitArp(gratuitousReply(ip, mac))];
+  if (ip.family === 6) return [first, emitNdp(advertisementToRouters(ip, mac))];
+  return [first, emitArp(gratuitousReply(ip, mac))];
 }

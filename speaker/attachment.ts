@@ -53,16 +53,13 @@ export class Attachment {
   put(link: Link): Change {
     const before = this.#known.get(link.index);
     this.#known.set(link.index, link);
-    if (this.#isUsable(link) || (before !== undefined && this.#isUsable(before))) {
-      return this.sync();
-    }
-    return undefined;
+    return this.#matters(link) || this.#matters(before) ? this.sync() : undefined;
   }
 
   remove(index: LinkIndex): Change {
     const before = this.#known.get(index);
     this.#known.delete(index);
-    return before !== undefined && this.#isUsable(before) ? this.sync() : undefined;
+    return this.#matters(before) ? this.sync() : undefined;
   }
 
   /** The data plane could not attach it; the next `sync` asks for it again. */
@@ -77,7 +74,7 @@ export class Attachment {
       .toSorted((a, b) => a.index - b.index);
     const before = { links: this.#links, looks: this.#looks };
     this.#links = new Map(usable.map((link) => [link.index, this.#named(link)]));
-    this.#looks = new Map(usable.map((link) => [link.index, looksOf(link)]));
+    this.#looks = new Map(usable.map((link) => [link.index, this.#looksOf(link)]));
     const [attach, altered]: [PlaneLink[], LinkIndex[]] = [[], []];
     for (const [index, link] of this.#links) {
       const was = before.links.get(index);
@@ -91,14 +88,32 @@ export class Attachment {
     return { attach, detach, altered, isFirst: before.links.size === 0 };
   }
 
+  #matters(link: Link | undefined): boolean {
+    if (link === undefined) return false;
+    const { master } = link;
+    return this.#isUsable(link) || (master !== undefined && this.#links.has(master));
+  }
+
   #isUsable(link: Link): boolean {
     return unusable(link, this.#excluded) === undefined;
   }
 
+  #looksOf({ index, name, addresses, prefixes = [] }: Link): readonly string[] {
+    const lengths = prefixes.map(({ ip, length }) => `${formatIp(ip)}/${length}`);
+    return [name, ...addresses.map(formatIp), ...lengths, ...this.#portsOf(index)];
+  }
+
+  /** What a bridge or bond gets a port to has heard of nothing; containers come and go too often. */
+  #portsOf(master: LinkIndex): readonly string[] {
+    const ports = [...this.#known.values()].filter((link) => link.master === master && link.up);
+    const known = ports.filter(({ name }) => !this.#excluded.some((each) => each.test(name)));
+    return known.map(({ index }) => `port ${index}`).toSorted();
+  }
+
   #named(link: Link): NamedLink {
-    const { index, mac, name } = link;
+    const { index, mac, name, addresses } = link;
     const subnets = this.#onePerSubnet ? { subnets: subnetsOf(link) } : {};
-    return { index, mac, ip4: ip4Of(link), name, ...subnets };
+    return { index, mac, ip4: ip4Of(link), name, addresses, ...subnets };
   }
 }
 
@@ -109,9 +124,4 @@ function ip4Of({ addresses }: Link): Ip | undefined {
 
 function sameIp4(a: PlaneLink, b: PlaneLink): boolean {
   return a.ip4?.value === b.ip4?.value;
-}
-
-function looksOf({ name, addresses, prefixes = [] }: Link): readonly string[] {
-  const lengths = prefixes.map(({ ip, length }) => `${formatIp(ip)}/${length}`);
-  return [name, ...addresses.map(formatIp), ...lengths];
 }

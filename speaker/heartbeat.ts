@@ -5,8 +5,9 @@
  *
  *   0  magic 'ARPG'   4  version 1    5  flags (1 ready, 2 leaving, 4 asks)
  *   6  number of acks (16 bits)
- *   8  sender id      16 boot id      24 beat number (48 bits)        30 zero
+ *   8  sender id      16 boot id      24 beat number (48 bits)        30 number of MACs (16 bits)
  *   32 acks of 24 bytes: id 8, boot 8, number 6, age in ms 2 (saturating)
+ *   .. MACs of 6 bytes
  *   .. tag 16: keyed hash over all before it
  *
  * A replayed beat never counts: that takes the receiver's present boot id and a number higher than
@@ -18,6 +19,8 @@ import { assert } from '../lib/assert.ts';
 import { err, ok } from '../lib/result.ts';
 import type { Result } from '../lib/result.ts';
 import type { Millis } from '../lib/time.ts';
+import { macFromBytes, macToBytes } from '../net/mac.ts';
+import type { Mac } from '../net/mac.ts';
 
 /** 16 hexadecimal digits: the start of sha256 of the node's name. */
 export type NodeId = string;
@@ -44,6 +47,8 @@ export interface Beat {
   /** A claim waits for acknowledgements: answer at once, not with the next regular beat. */
   readonly asks: boolean;
   readonly acks: readonly Ack[];
+  /** Of the interfaces it answers on: who is seen with one of these is no stranger. */
+  readonly macs: readonly Mac[];
 }
 
 /** Keyed hash of a datagram; made by the rim, because keys and speed are its business. */
@@ -60,6 +65,7 @@ const MAGIC = 0x41525047;
 const VERSION = 1;
 const HEADER = 32;
 const ACK = 24;
+const MAC = 6;
 const TAG = 16;
 const NEVER = 0xffff;
 
@@ -68,7 +74,8 @@ export function nodeId(name: string): NodeId {
 }
 
 export function emitBeat(beat: Beat, seal: Seal): Uint8Array {
-  const bytes = new Uint8Array(HEADER + beat.acks.length * ACK + TAG);
+  const macsAt = HEADER + beat.acks.length * ACK;
+  const bytes = new Uint8Array(macsAt + beat.macs.length * MAC + TAG);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, MAGIC);
   view.setUint8(4, VERSION);
@@ -77,6 +84,7 @@ export function emitBeat(beat: Beat, seal: Seal): Uint8Array {
   putId(view, 8, beat.sender);
   putId(view, 16, beat.boot);
   putNumber(view, 24, beat.number);
+  view.setUint16(30, beat.macs.length);
   beat.acks.forEach((ack, i) => {
     const at = HEADER + i * ACK;
     putId(view, at, ack.id);
@@ -84,6 +92,7 @@ export function emitBeat(beat: Beat, seal: Seal): Uint8Array {
     putNumber(view, at + 16, ack.number);
     view.setUint16(at + 22, Math.min(NEVER, Math.max(0, Math.floor(ack.ago))));
   });
+  beat.macs.forEach((mac, i) => bytes.set(macToBytes(mac), macsAt + i * MAC));
   const body = bytes.subarray(0, bytes.length - TAG);
   bytes.set(seal.tag(body), body.length);
   return bytes;
@@ -97,7 +106,9 @@ export function parseBeat(bytes: Uint8Array, seal: Seal): Result<Beat, BeatFault
   if (!seal.verify(body, bytes.subarray(body.length))) return err('unauthenticated');
   if (view.getUint8(4) !== VERSION) return err('version');
   const count = view.getUint16(6);
-  if (body.length !== HEADER + count * ACK) return err('malformed');
+  const macsAt = HEADER + count * ACK;
+  const macs = view.getUint16(30);
+  if (body.length !== macsAt + macs * MAC) return err('malformed');
   const flags = view.getUint8(5);
   const acks = Array.from({ length: count }, (_, i): Ack => {
     const at = HEADER + i * ACK;
@@ -117,6 +128,10 @@ export function parseBeat(bytes: Uint8Array, seal: Seal): Result<Beat, BeatFault
     leaving: (flags & 2) !== 0,
     asks: (flags & 4) !== 0,
     acks,
+    macs: Array.from({ length: macs }, (_, i) => {
+      const at = macsAt + i * MAC;
+      return macFromBytes(body.subarray(at, at + MAC));
+    }),
   });
 }
 

@@ -23,6 +23,7 @@
 import { assert } from '../lib/assert.ts';
 import { earlier } from '../lib/time.ts';
 import type { Instant, Millis } from '../lib/time.ts';
+import type { Mac } from '../net/mac.ts';
 import type { Ack, Beat, BootId, NodeId } from './heartbeat.ts';
 import type { Timing } from './timing.ts';
 
@@ -45,6 +46,8 @@ interface Peer {
   inView: boolean;
   /** Left the view by a majority's word, not by its own. */
   dead: boolean;
+  /** When it said goodbye. */
+  leftAt: Instant;
   /** Newest of our own beats it has acknowledged. */
   acked: number;
   /** How long ago it had heard the others, by its newest beat. */
@@ -81,6 +84,8 @@ export class Membership {
   #number = 0;
   /** Grows with every change of a standing, so that nobody has to compare them per beat. */
   version = 0;
+  /** Of everybody ever heard: a node that died and answers again is no stranger. */
+  readonly #macs = new Set<Mac>();
   /** When a ready speaker was last heard that is none of our peers. */
   #strangerAt: Instant = -Infinity;
 
@@ -106,7 +111,7 @@ export class Membership {
   }
 
   /** Makes the next beat and notes its sending time. */
-  nextBeat(now: Instant, says: Pick<Beat, 'ready' | 'leaving' | 'asks'>): Beat {
+  nextBeat(now: Instant, says: Pick<Beat, 'ready' | 'leaving' | 'asks' | 'macs'>): Beat {
     this.#number += 1;
     this.#sentAt[this.#number % SENT_KEPT] = now;
     const acks: Ack[] = [];
@@ -143,7 +148,11 @@ export class Membership {
     peer.ready = beat.ready;
     peer.inView = !beat.leaving;
     peer.dead = false;
-    if (beat.leaving) this.#retire(peer);
+    if (beat.leaving) {
+      peer.leftAt = now;
+      this.#retire(peer);
+    }
+    for (const mac of beat.macs) this.#macs.add(mac);
     return 'counted';
   }
 
@@ -194,6 +203,21 @@ export class Membership {
     const peer = this.#peers.get(id);
     if (peer === undefined) return false;
     return (peer.inView && peer.ready) || now < peer.holdsUntil || this.#isDeaf(peer, now);
+  }
+
+  /**
+   * Is it known what that peer does? It is in the view, or has just said goodbye; a goodbye is good
+   * for as long as its next life must listen before it claims. Of any other nobody knows whether
+   * it is gone or only out of reach.
+   */
+  isAccounted(id: NodeId, now: Instant): boolean {
+    const peer = this.#peers.get(id);
+    return peer !== undefined && (peer.inView || now - peer.leftAt < this.#timing.dead);
+  }
+
+  /** Was that MAC named by a speaker with our secret? */
+  isMember(mac: Mac): boolean {
+    return this.#macs.has(mac);
   }
 
   /**
@@ -353,6 +377,7 @@ function newPeer(): Peer {
     ready: false,
     inView: false,
     dead: false,
+    leftAt: -Infinity,
     acked: 0,
     reports: new Map(),
     holdsUntil: -Infinity,

@@ -9,20 +9,21 @@
  * order it heads). A lease that ran out, for whatever reason, leads back to `listening`: the
  * ownership is earned again, never resumed.
  */
-import { isEmpty } from '../lib/diff.ts';
 import type { Machine } from '../lib/machine.ts';
 import { earlier } from '../lib/time.ts';
 import type { Instant } from '../lib/time.ts';
-import { Announcer } from './announce.ts';
+import type { Mac } from '../net/mac.ts';
 import { Attachment } from './attachment.ts';
 import type { Change } from './attachment.ts';
 import { nodeId } from './heartbeat.ts';
 import type { Beat, NodeId } from './heartbeat.ts';
+import { Holdings } from './holdings.ts';
 import { Listening } from './listening.ts';
 import { Membership } from './membership.ts';
 import type { Heard } from './membership.ts';
 import type {
   Cause,
+  Neighbour,
   Peer,
   Phase,
   ReflexInput,
@@ -30,11 +31,8 @@ import type {
   ReflexOutput,
   ReflexState,
 } from './reflexport.ts';
-import { Table } from './table.ts';
 import { urgentSpacing } from './timing.ts';
 import type { Timing } from './timing.ts';
-import { ownerOf } from './vip.ts';
-import type { Order } from './vip.ts';
 
 /** A link that could not be attached is tried again after this long. */
 const ATTACH_RETRY = 1000;
@@ -43,7 +41,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   readonly #self: string;
   readonly #timing: Timing;
   readonly #membership: Membership;
-  readonly #announcer: Announcer;
+  readonly #holdings: Holdings;
   readonly #out: ReflexOutput[] = [];
   /** Beats by what became of them: sent, or the words of `Heard`. For metrics. */
   readonly beats = new Map<'sent' | Heard, number>();
@@ -52,9 +50,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   #member = false;
   /** The brain has spoken: until then nobody knows whom to listen for. */
   #briefed = false;
-  readonly #orders = new Map<string, Order>();
   readonly #attachment: Attachment;
-  readonly #table = new Table();
   #retryAt: Instant | undefined;
   #phase: Phase = 'listening';
   #cause: Cause = 'start';
@@ -87,7 +83,13 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
       options.timing,
       options.isolation,
     );
-    this.#announcer = new Announcer(options.random, options.refresh);
+    this.#holdings = new Holdings({
+      ...options,
+      probe: options.probe ?? 'optimistic',
+      again: options.timing.beat,
+      asked: options.asked ?? (() => 0),
+      isMember: (mac) => this.#membership.isMember(mac),
+    });
     this.#attachment = new Attachment(options);
     this.#listening = new Listening(options.timing);
   }
@@ -101,9 +103,14 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
         this.#setPeers(input.peers, now);
         break;
       case 'orders':
-        for (const key of input.delta.remove) this.#orders.delete(key);
-        for (const [key, order] of input.delta.put) this.#orders.set(key, order);
+        this.#holdings.order(input.delta);
         this.#dirty = true;
+        break;
+      case 'sighting':
+        this.#holdings.hear(input.sighting, now);
+        break;
+      case 'neighbours':
+        this.#holdings.learn(this.#macsOfNodes(input.entries), now);
         break;
       case 'beat':
         this.#hear(input.beat, now);
@@ -142,10 +149,8 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
 
   deadline(): Instant | undefined {
     if (this.#phase === 'stopped' || !this.#briefed) return undefined;
-    let at: Instant | undefined = this.#beatAt;
-    at = earlier(at, this.#membership.deadline(this.#now));
-    at = earlier(at, this.#announcer.deadline());
-    at = earlier(at, this.#retryAt);
+    let at = earlier(this.#beatAt, this.#membership.deadline(this.#now));
+    at = earlier(at, earlier(this.#holdings.deadline(), this.#retryAt));
     if (this.#phase === 'listening') at = earlier(at, this.#listening.mayClaimAt());
     return at;
   }
@@ -176,7 +181,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     const { attach, detach, altered, isFirst } = change;
     for (const index of detach) this.#out.push({ kind: 'detach', index });
     for (const link of attach) this.#out.push({ kind: 'attach', link });
-    for (const link of altered) this.#announcer.again(link, now);
+    for (const link of altered) this.#holdings.again(link, now);
     if (isFirst) this.#listening.linked(now);
     this.#dirty = true;
     this.#news = true;
@@ -229,11 +234,10 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     // The beat goes out before the lease is computed, as the lease counts from its sending.
     if (now >= this.#beatAt) this.#beat(now, false);
     this.#advance(now);
-    if (this.#dirty) this.#publish(now);
+    if (this.#holdings.tick(now) || this.#dirty) this.#publish(now);
     this.#renew(now);
-    for (const { link, frame } of this.#announcer.due(now)) {
-      this.#out.push({ kind: 'send', link, frame });
-    }
+    this.#holdings.send(now);
+    this.#drain();
     this.#report();
   }
 
@@ -273,7 +277,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     const alive = new Set(standings.filter(([, is]) => is === 'alive').map(([id]) => id));
     const isNew = [...alive].some((id) => !this.#alive.has(id));
     this.#alive = alive;
-    if (isNew && this.#phase === 'serving') this.#announcer.again('all', now);
+    if (isNew && this.#phase === 'serving') this.#holdings.again('all', now);
   }
 
   #advance(now: Instant): void {
@@ -328,7 +332,8 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   #beat(now: Instant, leaving: boolean): void {
     const asks = this.#phase === 'claiming';
     const ready = asks || this.#phase === 'serving';
-    const beat = this.#membership.nextBeat(now, { ready, leaving, asks });
+    const macs = [...this.#attachment.links.values()].map(({ mac }) => mac);
+    const beat = this.#membership.nextBeat(now, { ready, leaving, asks, macs });
     this.#lastBeat = now;
     this.#beatAt = now + this.#timing.beat;
     if (this.#peers.length === 0) return;
@@ -340,20 +345,25 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     this.beats.set(outcome, (this.beats.get(outcome) ?? 0) + 1);
   }
 
-  /** Turns orders and membership into table, groups and announcements. */
+  /** Turns orders and membership into what this node answers for. */
   #publish(now: Instant): void {
     this.#dirty = false;
-    const owned = new Map<string, Order>();
-    if (this.#phase === 'serving') {
-      const mayHold = (node: string): boolean => this.#mayHold(node, now);
-      for (const [key, order] of this.#orders) {
-        if (ownerOf(order, mayHold) === this.#self) owned.set(key, order);
-      }
+    const isLost = ([, id]: [string, NodeId]): boolean => !this.#membership.isAccounted(id, now);
+    const situation = {
+      serving: this.#phase === 'serving',
+      links: this.#attachment.links,
+      mayHold: (node: string) => this.#mayHold(node, now),
+      unaccounted: new Set([...this.#ids].filter(isLost).map(([name]) => name)),
+      peers: this.#ids,
+    };
+    this.#holdings.publish(situation, now);
+    this.#drain();
+  }
+
+  #drain(): void {
+    for (let out = this.#holdings.poll(); out !== undefined; out = this.#holdings.poll()) {
+      this.#out.push(out);
     }
-    const { answers, groups, targets } = this.#table.set(owned, this.#attachment.links);
-    if (!isEmpty(answers)) this.#out.push({ kind: 'apply', delta: answers });
-    if (!isEmpty(groups)) this.#out.push({ kind: 'groups', delta: groups });
-    this.#announcer.set(targets, now);
   }
 
   #mayHold(node: string, now: Instant): boolean {
@@ -362,12 +372,17 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     return id !== undefined && this.#membership.mayHold(id, now);
   }
 
+  #macsOfNodes(entries: readonly Neighbour[]): ReadonlySet<Mac> {
+    const nodes = new Set(this.#peers.map(({ address }) => address));
+    return new Set(entries.filter(({ address }) => nodes.has(address)).map(({ mac }) => mac));
+  }
+
   /** Tells the brain what it does not know yet. */
   #report(): void {
-    const { held } = this.#table;
-    const same = this.#reported === this.#membership.version && held === this.#toldHeld;
-    if (same && !this.#news) return;
-    this.#reported = this.#membership.version;
+    const { held, conflictsVersion } = this.#holdings;
+    const version = this.#membership.version + conflictsVersion;
+    if (this.#reported === version && held === this.#toldHeld && !this.#news) return;
+    this.#reported = version;
     this.#toldHeld = held;
     this.#news = false;
     const standings = this.#membership.standings();
@@ -377,7 +392,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
       peers: new Map([...this.#ids].map(([name, id]) => [name, standings.get(id) ?? 'absent'])),
       held,
       links: [...this.#attachment.links.values()],
-      conflicts: [],
+      conflicts: this.#holdings.conflicts(),
     };
     this.#out.push({ kind: 'state', state });
   }

@@ -6,7 +6,8 @@ import type { Delta } from '../lib/diff.ts';
 import type { Random } from '../lib/random.ts';
 import type { Instant, Millis } from '../lib/time.ts';
 import type { Mac } from '../net/mac.ts';
-import type { Announcement, PlaneLink } from './dataplane.ts';
+import type { Probe } from './asking.ts';
+import type { Announcement, PlaneLink, Sighting } from './dataplane.ts';
 import type { Beat, BootId } from './heartbeat.ts';
 import type { Link, LinkIndex } from './links.ts';
 import type { Isolation, Standing } from './membership.ts';
@@ -26,11 +27,21 @@ export interface ReflexOptions {
   readonly onePerSubnet?: boolean;
   /** Between two refreshing announcements; 0: none. */
   readonly refresh?: Millis;
+  /** Before the first announcement of an address; `optimistic` unless told. */
+  readonly probe?: Probe;
+  /** How often an address, by `formatIp`, was asked for; 0 unless told. */
+  readonly asked?: (key: string) => number;
 }
 
 export interface Peer {
   readonly name: string;
   readonly address: string;
+}
+
+export interface Neighbour {
+  /** By `formatIp`. */
+  readonly address: string;
+  readonly mac: Mac;
 }
 
 export type ReflexInput =
@@ -40,6 +51,9 @@ export type ReflexInput =
   | { readonly kind: 'beat'; readonly beat: Beat }
   | { readonly kind: 'link'; readonly link: Link }
   | { readonly kind: 'unlink'; readonly index: LinkIndex }
+  | { readonly kind: 'sighting'; readonly sighting: Sighting }
+  /** In answer to `resolve`: whom this host's kernel knows by MAC. */
+  | { readonly kind: 'neighbours'; readonly entries: readonly Neighbour[] }
   | { readonly kind: 'attach-failed'; readonly index: LinkIndex; readonly message: string }
   | { readonly kind: 'stop' };
 
@@ -85,5 +99,7 @@ export type ReflexOutput =
   | { readonly kind: 'renew'; readonly until: Instant }
   | { readonly kind: 'send'; readonly link: LinkIndex; readonly frame: Uint8Array }
   | { readonly kind: 'groups'; readonly delta: Delta<Group> }
+  /** Whose is a MAC that no speaker named? */
+  | { readonly kind: 'resolve' }
   | { readonly kind: 'state'; readonly state: ReflexState }
   | { readonly kind: 'stopped' };

@@ -73,5 +73,49 @@ export const ANNOUNCE_AT: readonly Millis[] = [0, 200, 1100, 3000, 10_000];
 /** Refresh below the usual 300 s of switch table ageing (IEEE 802.1D), jittered by a fifth. */
 export const REFRESH_EVERY: Millis = 90_000;
 
-/** Pacing of announcements, so that 10,000 addresses do not trip a switch's ARP policer. */
+/** Pacing of what is sent unasked, so that 10,000 addresses do not trip a switch's ARP policer. */
 export const PACE = { frames: 100, every: 10 } as const;
+
+/** When a question to the segment is judged, counted from its first probe. */
+export interface Questioning {
+  /** Probes leave at these; the first is 0. */
+  readonly at: readonly Millis[];
+  /** Unanswered until then: the address may be answered for. */
+  readonly clear: Millis;
+  /** Answers count until then. */
+  readonly end: Millis;
+}
+
+/** How long an answer to a probe may take on a segment: a switch, a kernel, and a busy host. */
+const ANSWER: Millis = 30;
+
+/**
+ * Does the owner before us still answer? Three probes, because one can be lost, and who takes over
+ * from an owner that answers makes two voices.
+ */
+export const TAKEOVER: Questioning = { at: [0, 10, 20], clear: ANSWER, end: ANSWER };
+
+/**
+ * Does a stranger have it? Before an address is announced for the first time ever: RFC 5227 with
+ * the shorter timeouts that its 2.2 allows, and announcing beside the later probes. A late answer
+ * withdraws the address.
+ */
+export const FIRST: Questioning = { at: [0, 200, 500], clear: ANSWER, end: 500 + ANSWER };
+
+/** RFC 5227 1.1 to the letter: PROBE_NUM between PROBE_MIN and PROBE_MAX, then ANNOUNCE_WAIT. */
+export const FIRST_RFC: Questioning = { at: [0, 1500, 3000], clear: 5000, end: 5000 };
+
+/** RFC 5227 1.1: before the first of those, up to this. */
+export const PROBE_WAIT: Millis = 1000;
+
+/** Does the one who answered answer for everything (proxy ARP)? */
+export const DECOY: Questioning = { at: [0, 10, 20], clear: ANSWER, end: ANSWER };
+
+/** An address that a stranger has is asked for again this often, give or take a fifth. */
+export const WITHHELD_AGAIN: Millis = 10_000;
+
+/** RFC 5227 1.1, DEFEND_INTERVAL: an address is defended once in this time. */
+export const DEFEND_INTERVAL: Millis = 10_000;
+
+/** A conflict that was not seen for this long is over. */
+export const CONFLICT_KEPT: Millis = 300_000;

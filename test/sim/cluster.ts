@@ -1,67 +1,40 @@
 /**
- * A cluster of reflexes in virtual time: one real Reflex machine per node, a network with delay,
- * loss and cuts, nodes that freeze, crash and come back. No data plane and no frames here: a node
- * answers for an address when its table has it and its lease runs, which is what the kernel
- * checks. Seeded, so a failing run repeats.
+ * A cluster of reflexes in virtual time: one real Reflex machine per node on the model of a data
+ * plane, a segment that carries real frames, a network with delay, loss and cuts, nodes that
+ * freeze, crash and come back, and hosts that are none of the cluster's. Seeded, so a failing run
+ * repeats.
  */
 import { seeded } from '../../lib/random.ts';
 import type { Random } from '../../lib/random.ts';
 import type { Instant, Millis } from '../../lib/time.ts';
 import { formatIp, parseIp } from '../../net/ip.ts';
+import { macFromBytes } from '../../net/mac.ts';
 import type { Beat } from '../../speaker/heartbeat.ts';
-import type { Link } from '../../speaker/links.ts';
-import type { Isolation } from '../../speaker/membership.ts';
-import { Reflex } from '../../speaker/reflex.ts';
 import type { ReflexInput, ReflexOutput, ReflexState } from '../../speaker/reflexport.ts';
-import { PROFILES } from '../../speaker/timing.ts';
-import type { Timing } from '../../speaker/timing.ts';
 import type { Order } from '../../speaker/vip.ts';
+import { eth0, newMember } from './member.ts';
+import type { Member, MemberOptions } from './member.ts';
 
-export interface ClusterOptions {
+export interface ClusterOptions extends Omit<MemberOptions, 'random'> {
   readonly seed: number;
   readonly orders: Readonly<Record<string, readonly string[]>>;
-  readonly isolation?: Isolation;
-  readonly timing?: Timing;
   /** Probability that a datagram is lost. */
   readonly loss?: number;
+  /** Addresses that nobody has announced yet; else all have been. */
+  readonly isNew?: readonly string[];
   /** One-way delay, uniform between the two. */
   readonly delay?: readonly [Millis, Millis];
   /** Called after every change with who answers what; throw to fail. */
   readonly check?: (cluster: Cluster) => void;
 }
 
-interface Member {
-  readonly name: string;
-  reflex: Reflex;
-  /** Difference of its clock to the others'. */
-  readonly skew: Millis;
-  table: Set<string>;
-  until: Instant;
-  state: ReflexState | undefined;
-  frozen: boolean;
-  crashed: boolean;
-  announced: number;
-  /** Inputs that arrived while frozen. */
-  backlog: ReflexInput[];
-}
+/** A beat on its way, or a frame. */
+type Flight = { readonly at: Instant; readonly to: string } & (
+  { readonly beat: Beat } | { readonly frame: Uint8Array }
+);
 
-const ETH0: Link = {
-  index: 1,
-  name: 'eth0',
-  mac: '02:64:00:00:00:01',
-  up: true,
-  noarp: false,
-  loopback: false,
-  broadcast: true,
-  master: undefined,
-  addresses: [],
-};
-
-interface Flight {
-  readonly at: Instant;
-  readonly to: string;
-  readonly beat: Beat;
-}
+/** A host on the segment: what it sends back for a frame, if anything. */
+export type Stranger = (frame: Uint8Array) => readonly Uint8Array[];
 
 export class Cluster {
   now: Instant = 0;
@@ -69,6 +42,9 @@ export class Cluster {
   readonly #random: Random;
   readonly #members = new Map<string, Member>();
   readonly #cut = new Set<string>();
+  /** Beats are lost, frames are not. */
+  readonly #deaf = new Set<string>();
+  readonly #strangers = new Map<string, Stranger>();
   #flights: Flight[] = [];
 
   constructor(names: readonly string[], options: ClusterOptions) {
@@ -80,6 +56,16 @@ export class Cluster {
 
   get names(): string[] {
     return [...this.#members.keys()];
+  }
+
+  /** A host of somebody else; it hears every frame. */
+  stranger(name: string, host: Stranger): void {
+    this.#strangers.set(name, host);
+  }
+
+  /** A frame from a host that is none of the cluster's. */
+  broadcast(from: string, frame: Uint8Array): void {
+    this.#carry(from, frame);
   }
 
   /** Nodes whose kernel would answer for the address now. */
@@ -128,6 +114,7 @@ export class Cluster {
     const backlog = member.backlog.splice(0);
     const inputs = lost ? [] : backlog;
     const timersFirst = this.#random() < 0.5;
+    this.#look(member);
     if (timersFirst) member.reflex.tick(this.now + member.skew);
     for (const input of inputs) member.reflex.handle(input, this.now + member.skew);
     if (!timersFirst) member.reflex.tick(this.now + member.skew);
@@ -139,6 +126,7 @@ export class Cluster {
     const member = this.#member(name);
     member.crashed = true;
     member.table.clear();
+    member.plane.close();
   }
 
   restart(name: string, known: readonly string[] = this.names): void {
@@ -157,7 +145,15 @@ export class Cluster {
     return this.#member(name).crashed;
   }
 
-  /** Datagrams from one to the other are lost until `heal`. */
+  /** Beats from and to it are lost until `heal`, and nothing else. */
+  mute(name: string): void {
+    for (const other of this.#members.keys()) {
+      this.#deaf.add(`${name}>${other}`);
+      this.#deaf.add(`${other}>${name}`);
+    }
+  }
+
+  /** Beats and frames from one to the other are lost until `heal`. */
   cutOneWay(from: string, to: string): void {
     this.#cut.add(`${from}>${to}`);
   }
@@ -173,7 +169,7 @@ export class Cluster {
   plug(name: string, up: boolean): void {
     const member = this.#member(name);
     if (member.crashed || member.frozen) return;
-    member.reflex.handle({ kind: 'link', link: { ...ETH0, up } }, this.now + member.skew);
+    member.reflex.handle({ kind: 'link', link: { ...member.link, up } }, this.now + member.skew);
     this.#drain(member);
   }
 
@@ -184,6 +180,7 @@ export class Cluster {
 
   heal(): void {
     this.#cut.clear();
+    this.#deaf.clear();
   }
 
   /** Heals one direction between two. */
@@ -192,25 +189,8 @@ export class Cluster {
   }
 
   #newMember(name: string): Member {
-    const boot = Array.from({ length: 16 }, () => Math.floor(this.#random() * 16).toString(16));
-    return {
-      name,
-      reflex: new Reflex({
-        node: name,
-        boot: boot.join(''),
-        timing: this.#options.timing ?? PROFILES.default,
-        isolation: this.#options.isolation ?? 'keep',
-        random: this.#random,
-      }),
-      skew: Math.floor(this.#random() * 1e6),
-      table: new Set(),
-      until: -Infinity,
-      state: undefined,
-      frozen: false,
-      crashed: false,
-      announced: 0,
-      backlog: [],
-    };
+    const link = this.#members.get(name)?.link ?? eth0(this.#members.size + 1);
+    return newMember(name, link, { ...this.#options, random: this.#random });
   }
 
   /** A node that is told of these peers only, as one that reads a broken list of nodes. */
@@ -222,9 +202,10 @@ export class Cluster {
     for (const [text, owners] of Object.entries(this.#options.orders)) {
       const ip = parseIp(text);
       if (!ip.ok) throw new Error(ip.error);
-      put.set(formatIp(ip.value), { ip: ip.value, owners, interfaces: 'all', isNew: false });
+      const isNew = this.#options.isNew?.includes(text) === true;
+      put.set(formatIp(ip.value), { ip: ip.value, owners, interfaces: 'all', isNew });
     }
-    member.reflex.handle({ kind: 'link', link: ETH0 }, at);
+    member.reflex.handle({ kind: 'link', link: member.link }, at);
     member.reflex.handle({ kind: 'orders', delta: { put, remove: [] } }, at);
     member.reflex.handle({ kind: 'peers', peers, member: isMember }, at);
     this.#drain(member);
@@ -258,6 +239,7 @@ export class Cluster {
       if (member.frozen || member.crashed) continue;
       const deadline = member.reflex.deadline();
       if (deadline !== undefined && deadline - member.skew <= this.now + 1e-6) {
+        this.#look(member);
         // A late timer, not an early one: at least half a tick passes, or time stands still.
         member.reflex.tick(Math.max(deadline, this.now + member.skew));
         this.#drain(member);
@@ -266,14 +248,50 @@ export class Cluster {
     this.#options.check?.(this);
   }
 
-  #deliver({ to, beat }: Flight): void {
+  #deliver(flight: Flight): void {
+    if ('frame' in flight) {
+      this.#receive(flight.to, flight.frame);
+      return;
+    }
+    const { to, beat } = flight;
     const member = this.#member(to);
     if (member.crashed) return;
     const input: ReflexInput = { kind: 'beat', beat };
     if (member.frozen) member.backlog.push(input);
     else {
+      this.#look(member);
       member.reflex.handle(input, this.now + member.skew);
       this.#drain(member);
+    }
+  }
+
+  /** The kernel's part: it answers also while the process is frozen. */
+  #receive(to: string, frame: Uint8Array): void {
+    const host = this.#strangers.get(to);
+    for (const reply of host?.(frame) ?? []) this.#carry(to, reply);
+    const member = this.#members.get(to);
+    if (member === undefined || member.crashed) return;
+    const { reply } = member.plane.receive(member.link, frame, this.now + member.skew);
+    if (reply !== undefined) this.#carry(to, reply);
+  }
+
+  /** What the kernel has seen is read when the process wakes. */
+  #look(member: Member): void {
+    for (const sighting of member.plane.sightings()) {
+      member.reflex.handle({ kind: 'sighting', sighting }, this.now + member.skew);
+      this.#drain(member);
+    }
+  }
+
+  /** A switch: to everybody, or to whom the frame is for. */
+  #carry(from: string, frame: Uint8Array): void {
+    const to = macFromBytes(frame.subarray(0, 6));
+    const isGroup = ((frame[0] ?? 0) & 1) === 1;
+    for (const { name, link } of this.#members.values()) {
+      if (name !== from && (isGroup || to === link.mac)) this.#launch(from, name, { frame });
+    }
+    for (const name of this.#strangers.keys()) {
+      if (name !== from) this.#launch(from, name, { frame });
     }
   }
 
@@ -284,23 +302,62 @@ export class Cluster {
   }
 
   #act(member: Member, out: ReflexOutput): void {
-    if (out.kind === 'beat') for (const to of out.to) this.#send(member.name, to, out.beat);
-    if (out.kind === 'renew') member.until = out.until;
-    if (out.kind === 'state') member.state = out.state;
-    if (out.kind === 'send') member.announced += 1;
-    if (out.kind === 'apply') {
-      for (const key of out.delta.remove) member.table.delete(key);
-      for (const key of out.delta.put.keys()) member.table.add(key);
+    switch (out.kind) {
+      case 'beat':
+        for (const to of out.to) this.#beat(member.name, to, out.beat);
+        break;
+      case 'attach':
+        member.plane.attach(out.link);
+        break;
+      case 'detach':
+        member.plane.detach(out.index);
+        break;
+      case 'renew':
+        member.until = out.until;
+        member.plane.renew(out.until);
+        break;
+      case 'state':
+        member.state = out.state;
+        break;
+      case 'send':
+        member.announced += 1;
+        this.#carry(member.name, out.frame);
+        break;
+      case 'apply':
+        member.plane.apply(out.delta);
+        for (const key of out.delta.remove) member.table.delete(key);
+        for (const [key, { role }] of out.delta.put) {
+          if (role === 'answer') member.table.add(key);
+          else member.table.delete(key);
+        }
+        break;
+      case 'resolve':
+        this.#resolve(member);
+        break;
+      case 'groups':
+      case 'stopped':
+        break;
     }
   }
 
-  #send(from: string, to: string, beat: Beat): void {
+  /** Whom the host's kernel knows by MAC: it exchanges beats with all of them. */
+  #resolve(member: Member): void {
+    const others = [...this.#members.values()].filter(({ name }) => name !== member.name);
+    const entries = others.map(({ name, link }) => ({ address: name, mac: link.mac }));
+    member.reflex.handle({ kind: 'neighbours', entries }, this.now + member.skew);
+  }
+
+  #beat(from: string, to: string, beat: Beat): void {
+    if (!this.#deaf.has(`${from}>${to}`)) this.#launch(from, to, { beat });
+  }
+
+  #launch(from: string, to: string, what: { beat: Beat } | { frame: Uint8Array }): void {
     if (this.#cut.has(`${from}>${to}`) || this.#random() < (this.#options.loss ?? 0)) return;
     const [least, most] = this.#options.delay ?? [0.1, 1];
     const at = this.now + least + this.#random() * (most - least);
     // Nearly in order already, so the place is found from the end.
     let place = this.#flights.length;
     while (place > 0 && (this.#flights[place - 1]?.at ?? 0) > at) place -= 1;
-    this.#flights.splice(place, 0, { at, to, beat });
+    this.#flights.splice(place, 0, { at, to, ...what });
   }
 }

@@ -28,7 +28,7 @@ function drain(announcer: Announcer, until: number): { at: number; frames: numbe
 
 describe('a new IPv4 address', () => {
   test('is announced at once in the request form, whose target MAC is not a broadcast', () => {
-    const announcer = new Announcer(half);
+    const announcer = new Announcer({ random: half });
     announcer.set(new Map([target('192.0.2.240')]), 0);
     const [first, ...rest] = announcer.due(0);
     expect(rest).toEqual([]);
@@ -43,7 +43,7 @@ describe('a new IPv4 address', () => {
   });
 
   test('later rounds add the reply form with target MAC = own MAC', () => {
-    const announcer = new Announcer(half);
+    const announcer = new Announcer({ random: half });
     announcer.set(new Map([target('192.0.2.240')]), 0);
     announcer.due(0);
     const frames = announcer.due(200).map(({ frame }) => parseArp(frame));
@@ -52,7 +52,7 @@ describe('a new IPv4 address', () => {
   });
 
   test('is repeated with back-off, then refreshed below switch table ageing', () => {
-    const announcer = new Announcer(half);
+    const announcer = new Announcer({ random: half });
     announcer.set(new Map([target('192.0.2.240')]), 0);
     const times = drain(announcer, 300_000).map(({ at }) => at);
     expect(times.slice(0, 6)).toEqual([0, 200, 1100, 3000, 10_000, 10_000 + REFRESH_EVERY]);
@@ -63,7 +63,7 @@ describe('a new IPv4 address', () => {
 });
 
 test('a new IPv6 address: an unsolicited advertisement with Override to all nodes', () => {
-  const announcer = new Announcer(half);
+  const announcer = new Announcer({ random: half });
   announcer.set(new Map([target('2001:db8::240')]), 0);
   const frame = parseNdp(announcer.due(0)[0]?.frame ?? new Uint8Array());
   expect(frame.ok && frame.value).toMatchObject({ solicited: false, override: true });
@@ -74,7 +74,7 @@ test('a new IPv6 address: an unsolicited advertisement with Override to all node
 });
 
 test('ten thousand addresses leave within the pace, each once before any twice', () => {
-  const announcer = new Announcer(half);
+  const announcer = new Announcer({ random: half });
   const many = Array.from({ length: 10_000 }, (_, i) => target(`10.0.${i >> 8}.${i & 255}`));
   announcer.set(new Map(many), 0);
   const sent = drain(announcer, 190);
@@ -93,7 +93,7 @@ function about({ frame }: { frame: Uint8Array }): string {
 }
 
 test('the pace counts frames, also in rounds of two for each address', () => {
-  const announcer = new Announcer(half);
+  const announcer = new Announcer({ random: half });
   announcer.set(new Map(MANY.slice(0, 2000)), 0);
   const sent = drain(announcer, 120_000);
   expect(Math.max(...sent.map(({ frames }) => frames))).toBe(PACE.frames);
@@ -107,7 +107,7 @@ test('the pace counts frames, also in rounds of two for each address', () => {
 
 describe('what waits for the pace', () => {
   test('a takeover goes before repeats, repeats go before refreshes', () => {
-    const announcer = new Announcer(half);
+    const announcer = new Announcer({ random: half });
     announcer.set(new Map(MANY), 0);
     drain(announcer, 99_000);
     const young = target('192.0.2.1');
@@ -125,7 +125,7 @@ describe('what waits for the pace', () => {
   });
 
   test('an address keeps its turn, however often everything is announced again', () => {
-    const announcer = new Announcer(half);
+    const announcer = new Announcer({ random: half });
     announcer.set(new Map(MANY), 0);
     const seen = new Set<string>();
     for (let at = 0; at < 1000; at += PACE.every) {
@@ -137,7 +137,7 @@ describe('what waits for the pace', () => {
 });
 
 test('ten thousand addresses that come one by one share their timers', () => {
-  const announcer = new Announcer(half);
+  const announcer = new Announcer({ random: half });
   const targets = new Map<string, Target>();
   for (const [n, [key, each]] of MANY.slice(0, 2000).entries()) {
     targets.set(key, each);
@@ -152,7 +152,7 @@ test('ten thousand addresses that come one by one share their timers', () => {
 });
 
 test('an address that is let go is not announced any more', () => {
-  const announcer = new Announcer(half);
+  const announcer = new Announcer({ random: half });
   announcer.set(new Map([target('192.0.2.240'), target('192.0.2.241')]), 0);
   announcer.due(0);
   announcer.set(new Map([target('192.0.2.241')]), 100);
@@ -163,7 +163,7 @@ test('an address that is let go is not announced any more', () => {
 });
 
 test('a new MAC, and a link that came back, are announced again, others are not', () => {
-  const announcer = new Announcer(half);
+  const announcer = new Announcer({ random: half });
   announcer.set(new Map([target('192.0.2.240', 1), target('192.0.2.240', 2)]), 0);
   drain(announcer, 20_000);
   announcer.set(
@@ -176,7 +176,7 @@ test('a new MAC, and a link that came back, are announced again, others are not'
 });
 
 test('without a refresh, an address is left alone after the rounds of its takeover', () => {
-  const announcer = new Announcer(half, 0);
+  const announcer = new Announcer({ random: half, refresh: 0 });
   announcer.set(new Map([target('192.0.2.240')]), 0);
   expect(drain(announcer, 300_000).map(({ at }) => at)).toEqual([0, 200, 1100, 3000, 10_000]);
   expect(announcer.deadline()).toBeUndefined();

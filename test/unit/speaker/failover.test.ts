@@ -4,7 +4,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { seeded } from '../../../lib/random.ts';
-import { PROFILES } from '../../../speaker/timing.ts';
+import { PROFILES, TAKEOVER } from '../../../speaker/timing.ts';
 import type { ProfileName } from '../../../speaker/timing.ts';
 import { Cluster } from '../../sim/cluster.ts';
 
@@ -55,7 +55,7 @@ describe('ownership', () => {
       cluster.run(seeded(seed)() * 1000);
       cluster.crash('a');
       const took = cluster.until(() => cluster.answering(VIP).join() === 'b', 10_000);
-      expect(took).toBeLessThanOrEqual(timing.dead + 10);
+      expect(took).toBeLessThanOrEqual(timing.dead + 10 + TAKEOVER.clear);
     }
   });
 
@@ -66,7 +66,7 @@ describe('ownership', () => {
     expect(cluster.answering(VIP)).toEqual(['n00']);
     cluster.crash('n00');
     const took = cluster.until(() => cluster.answering(VIP).join() === 'n01', 10_000);
-    expect(took).toBeLessThanOrEqual(PROFILES.default.dead + 10);
+    expect(took).toBeLessThanOrEqual(PROFILES.default.dead + 10 + TAKEOVER.clear);
   });
 
   test('two nodes die one after the other: the last one owns (keep)', () => {

@@ -1,6 +1,7 @@
 /** The beat's layout, and what is refused. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { macFromBytes } from '../../../net/mac.ts';
 import { emitBeat, nodeId, parseBeat } from '../../../speaker/heartbeat.ts';
 import type { Beat } from '../../../speaker/heartbeat.ts';
 import { hmacSeal } from '../../../speaker/io/peers.ts';
@@ -24,6 +25,10 @@ const beat: fc.Arbitrary<Beat> = fc.record({
   leaving: fc.boolean(),
   asks: fc.boolean(),
   acks: fc.array(ack, { maxLength: 20 }),
+  macs: fc.array(
+    fc.uint8Array({ minLength: 6, maxLength: 6 }).map((bytes) => macFromBytes(bytes)),
+    { maxLength: 4 },
+  ),
 });
 
 test('a beat reads back as it was written', () => {
@@ -44,14 +49,16 @@ test('the layout on the wire', () => {
       leaving: false,
       asks: false,
       acks: [{ id: '1111111111111111', boot: '2222222222222222', number: 3, ago: 258 }],
+      macs: ['02:64:00:00:00:64'],
     },
     { tag: () => new Uint8Array(16).fill(0xee), verify: () => true },
   );
   expect(Buffer.from(bytes).toString('hex')).toBe(
     [
       ['41525047', '01', '01', '0001'],
-      ['0011223344556677', '8899aabbccddeeff', '010203040506', '0000'],
+      ['0011223344556677', '8899aabbccddeeff', '010203040506', '0001'],
       ['1111111111111111', '2222222222222222', '000000000003', '0102'],
+      ['026400000064'],
       ['ee'.repeat(16)],
     ]
       .flat()
@@ -69,6 +76,7 @@ describe('refused', () => {
       leaving: false,
       asks: false,
       acks: [],
+      macs: [],
     },
     seal,
   );

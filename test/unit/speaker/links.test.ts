@@ -90,8 +90,16 @@ describe('the table', () => {
 
   const text = (ip: Ip): string => formatIp(ip);
 
+  type Links = Parameters<Table['set']>[0]['links'];
+
+  /** All orders owned here. */
+  function set(table: Table, orders: ReadonlyMap<string, Order>, on: Links = links) {
+    const [isAnswered, isHosts] = [(): boolean => true, (): boolean => false];
+    return table.set({ orders, isAnswered, isHosts, watched: [], links: on });
+  }
+
   test('an address is announced on every link, its group joined on every link', () => {
-    const { targets, groups, answers } = new Table().set(new Map([order('2001:db8::240')]), links);
+    const { targets, groups, answers } = set(new Table(), new Map([order('2001:db8::240')]));
     expect([...targets.keys()]).toEqual(['2001:db8::240%2', '2001:db8::240%3']);
     expect([...groups.put.values()].map(({ group, link }) => [text(group), link])).toEqual([
       ['ff02::1:ff00:240', 2],
@@ -103,7 +111,7 @@ describe('the table', () => {
   test('named interfaces restrict it; a name that no link has gives none', () => {
     const table = new Table();
     const owned = new Map([order('192.0.2.1', ['eth1']), order('192.0.2.2', ['eth9'])]);
-    const { targets, answers } = table.set(owned, links);
+    const { targets, answers } = set(table, owned);
     expect([...targets.keys()]).toEqual(['192.0.2.1%3']);
     expect([...answers.put.values()].map((each) => each.links)).toEqual([[3], []]);
   });
@@ -113,28 +121,47 @@ describe('the table', () => {
     const twins = new Map([...links].map(([index, link]) => [index, { ...link, subnets }]));
     const owned = new Map([order('192.0.2.1'), order('192.0.2.2', ['eth1'])]);
     const table = new Table();
-    const { targets, answers } = table.set(owned, twins);
+    const { targets, answers } = set(table, owned, twins);
     expect([...targets.keys()]).toEqual(['192.0.2.1%2', '192.0.2.2%3']);
     expect([...answers.put.values()].map((each) => each.links)).toEqual([[2], [3]]);
     const second = new Map([...twins].slice(1));
-    expect([...table.set(owned, second).targets.keys()]).toEqual(['192.0.2.1%3', '192.0.2.2%3']);
+    expect([...set(table, owned, second).targets.keys()]).toEqual(['192.0.2.1%3', '192.0.2.2%3']);
   });
 
   test('addresses that share a group join it once and leave it with the last', () => {
     const table = new Table();
     const both = new Map([order('2001:db8::240'), order('2001:db8:1::240')]);
-    expect(table.set(both, links).groups.put.size).toBe(2);
-    expect(table.set(new Map([order('2001:db8::240')]), links).groups.remove).toEqual([]);
-    expect(table.set(new Map(), links).groups.remove).toHaveLength(2);
+    expect(set(table, both).groups.put.size).toBe(2);
+    expect(set(table, new Map([order('2001:db8::240')])).groups.remove).toEqual([]);
+    expect(set(table, new Map()).groups.remove).toHaveLength(2);
   });
 
   test('the same again changes nothing, and keeps the very same list of held addresses', () => {
     const table = new Table();
     const owned = new Map([order('192.0.2.1')]);
-    table.set(owned, links);
+    set(table, owned);
     const { held } = table;
-    const again = table.set(owned, links);
+    const again = set(table, owned);
     expect([again.answers.put.size, again.groups.put.size]).toEqual([0, 0]);
     expect(table.held).toBe(held);
+  });
+
+  test("what is not answered is watched everywhere, unless it is really the host's", () => {
+    const orders = new Map([order('192.0.2.1'), order('192.0.2.2', ['eth1']), order('192.0.2.3')]);
+    const decoy = order('203.0.113.9');
+    const { answers, targets } = new Table().set({
+      orders,
+      isAnswered: (key) => key === '192.0.2.1',
+      isHosts: (key) => key === '192.0.2.3',
+      watched: [[decoy[0], decoy[1].ip]],
+      links,
+    });
+    const roles = [...answers.put].map(([key, { role, links: where }]) => [key, role, where]);
+    expect(roles).toEqual([
+      ['203.0.113.9', 'watch', 'all'],
+      ['192.0.2.1', 'answer', 'all'],
+      ['192.0.2.2', 'watch', 'all'],
+    ]);
+    expect([...targets.keys()]).toEqual(['192.0.2.1%2', '192.0.2.1%3']);
   });
 });

@@ -9,7 +9,8 @@ const PEER = '00000000000000bb';
 const BOOT = '1111111111111111';
 
 function beat(boot: string, number: number): Beat {
-  return { sender: PEER, boot, number, ready: true, leaving: false, asks: false, acks: [] };
+  const says = { ready: true, leaving: false, asks: false };
+  return { sender: PEER, boot, number, ...says, acks: [], macs: [] };
 }
 
 test('recordings of two earlier lives, played in turn, block a claim for half a minute', () => {

@@ -1,0 +1,337 @@
+/**
+ * Asking the wire before answering: which of the addresses that this node would own is it free to
+ * answer for? Membership says who is alive by its beats; the segment says who answers. Where the
+ * two differ the segment is right, or a broken path for beats would make two voices.
+ *
+ * - *First*: an address that was never announced is probed as RFC 5227 has it, optimistically. A
+ *   stranger that answers has it: the address is withheld and asked for again every ten seconds.
+ * - *Takeover*: if a node that the address could be with is unaccounted for (neither in the view nor
+ *   gone with a goodbye), the wire is asked. A node of the cluster that answers has a running
+ *   lease: the address stays with it and the question is put again each beat. A stranger is no
+ *   reason to be silent: the address is ours, and is defended.
+ *
+ * A node's addresses hang on one lease, so those that would be with the same node are asked for
+ * by samples: the death of a node with ten thousand addresses costs nine probes, not ten thousand.
+ *
+ * Who answers for everything (a router with proxy ARP) says nothing. So whoever answered is asked
+ * for decoys before its answer counts: an address of RFC 5737 or 3849 that nobody has, and two by
+ * chance beside the one in question.
+ */
+import type { Random } from '../lib/random.ts';
+import { earlier } from '../lib/time.ts';
+import type { Instant, Millis } from '../lib/time.ts';
+import { formatIp } from '../net/ip.ts';
+import type { Ip } from '../net/ip.ts';
+import type { Mac } from '../net/mac.ts';
+import type { Sighting } from './dataplane.ts';
+import { decoysFor, isProxy } from './decoy.ts';
+import type { Decoys } from './decoy.ts';
+import type { Pacer } from './pacer.ts';
+import { Question } from './question.ts';
+import type { Answer, Asked, OutFrame, Path } from './question.ts';
+import { DECOY, FIRST, FIRST_RFC, PROBE_WAIT, TAKEOVER, WITHHELD_AGAIN } from './timing.ts';
+import { sameList } from './vip.ts';
+
+/** `rfc`: the whole cycle before the first announcement; `off`: no probe. */
+export type Probe = 'optimistic' | 'rfc' | 'off';
+
+/** `unknown`: not told yet; counts as a member's until it is. */
+export type Whose = 'member' | 'stranger' | 'unknown';
+
+export interface Bid extends Asked {
+  /** Never announced by anybody. */
+  readonly isNew: boolean;
+  /** Nodes that it could be with and that nobody knows about, in the order of owning. */
+  readonly suspects: readonly string[];
+}
+
+export type AskingEvent =
+  /** A stranger answers for it; `withheld`: so we do not. */
+  | (Answer & { readonly kind: 'stranger'; readonly withheld: boolean })
+  /** The stranger has gone: it is answered for now. */
+  | { readonly kind: 'free'; readonly key: string };
+
+export interface AskingOptions {
+  readonly random: Random;
+  readonly probe: Probe;
+  readonly pacer: Pacer;
+  /** Between two questions to an owner that answers; one beat. */
+  readonly again: Millis;
+  readonly whose: (mac: Mac) => Whose;
+}
+
+interface Standing {
+  readonly bid: Bid;
+  isClear: boolean;
+  isWithheld: boolean;
+  /** What it hangs on; also while it is announced and later probes are under way. */
+  question: Question | undefined;
+}
+
+/** Is that MAC one that answers for everything? Worth knowing for so long. */
+const VERDICT_KEPT: Millis = 600_000;
+
+export class Asking {
+  readonly #options: AskingOptions;
+  readonly #standings = new Map<string, Standing>();
+  /** Takeovers by what their addresses hang on; first ones by address; decoys by MAC. */
+  readonly #questions = new Map<string, Question>();
+  readonly #decoys = new Map<Mac, Decoys>();
+  readonly #verdicts = new Map<Mac, { readonly isProxy: boolean; readonly until: Instant }>();
+  /** Asked for by this life of the speaker and found free. */
+  readonly #proven = new Set<string>();
+  readonly events: AskingEvent[] = [];
+  /** Grows whenever `isClear` or `decoys` say something else. */
+  version = 0;
+  /** Questions begun, and those that found the owner answering. */
+  readonly counts = { asked: 0, occupied: 0 };
+
+  constructor(options: AskingOptions) {
+    this.#options = options;
+  }
+
+  /** Makes these, all headed by this node, what it would answer for. */
+  set(bids: ReadonlyMap<string, Bid>, now: Instant): void {
+    for (const [key, standing] of this.#standings) {
+      if (bids.has(key)) continue;
+      this.#standings.delete(key);
+      this.#leave(key, standing);
+    }
+    for (const [key, bid] of bids) {
+      const standing = this.#standings.get(key);
+      if (standing?.isClear === true) continue;
+      if (standing === undefined) this.#begin(key, bid, now);
+      else if (!sameBid(standing.bid, bid)) {
+        this.#leave(key, standing);
+        this.#begin(key, bid, now);
+      }
+    }
+  }
+
+  /** Its orders are gone: what was found out about it holds no more. */
+  forget(key: string): void {
+    this.#proven.delete(key);
+  }
+
+  isClear(key: string): boolean {
+    return this.#standings.get(key)?.isClear === true;
+  }
+
+  /** Is there a question about it that is not settled yet? */
+  isOpen(key: string): boolean {
+    return this.#standings.get(key)?.question !== undefined;
+  }
+
+  /** Was the MAC found to answer for everything? */
+  isProxy(mac: Mac, now: Instant): boolean {
+    const verdict = this.#verdicts.get(mac);
+    if (verdict !== undefined && now >= verdict.until) this.#verdicts.delete(mac);
+    return this.#verdicts.get(mac)?.isProxy === true;
+  }
+
+  /** Addresses to watch that nobody has. */
+  *decoys(): Iterable<readonly [string, Ip]> {
+    for (const { ips } of this.#decoys.values()) yield* ips;
+  }
+
+  /** Takes note of who claims an address. */
+  hear({ ip, mac, link, form }: Sighting, now: Instant): void {
+    const key = formatIp(ip);
+    if (form !== 'probe') {
+      for (const decoys of this.#decoys.values()) {
+        if (decoys.ips.has(key)) decoys.answered.add(`${key} ${mac}`);
+      }
+    }
+    const standing = this.#standings.get(key);
+    const question = standing?.question;
+    if (standing === undefined || question === undefined || !this.#counts(standing, mac, form)) {
+      return;
+    }
+    question.answers.set(mac, { mac, link, key });
+    if (standing.isClear) this.#judge(question, now);
+  }
+
+  /** Judges what is due to be judged. */
+  tick(now: Instant): void {
+    for (const [mac, decoys] of this.#decoys) this.#judgeDecoys(mac, decoys, now);
+    for (const [name, question] of this.#questions) {
+      const since = question.since(now);
+      if (since === undefined || question.isPending) continue;
+      const { clear, end } = question.timing;
+      if (question.isClear && since >= end) this.#end(name, question);
+      else if (!question.isClear && since >= clear) {
+        // Who stood still meanwhile has heard nothing, and knows nothing.
+        if (since > clear + this.#options.again) question.again(now);
+        else this.#judge(question, now);
+      }
+    }
+  }
+
+  /** Probes to send now, within the pace. */
+  due(now: Instant): OutFrame[] {
+    const due: OutFrame[] = [];
+    const decoys = [...this.#decoys.values()].map(({ question }) => question);
+    for (const question of [...decoys, ...this.#questions.values()]) {
+      for (let frame = question.due(now); frame !== undefined; frame = question.due(now)) {
+        if (!this.#options.pacer.take(1, now)) return due;
+        due.push(frame);
+        question.take(now);
+      }
+    }
+    return due;
+  }
+
+  deadline(): Instant | undefined {
+    let at: Instant | undefined;
+    for (const { question } of this.#decoys.values()) at = earlier(at, this.#deadlineOf(question));
+    for (const question of this.#questions.values()) {
+      at = earlier(at, this.#deadlineOf(question));
+    }
+    return at === Infinity ? undefined : at;
+  }
+
+  #deadlineOf(question: Question): Instant {
+    return question.isWaiting ? this.#options.pacer.opensAt() : question.deadline();
+  }
+
+  // --- questions ----------------------------------------------------------------------------
+
+  #begin(key: string, bid: Bid, now: Instant): void {
+    const { probe, random } = this.#options;
+    const isFirst = bid.isNew && probe !== 'off' && !this.#proven.has(key);
+    const standing: Standing = { bid, isClear: false, isWithheld: false, question: undefined };
+    this.#standings.set(key, standing);
+    this.version += 1;
+    if (!isFirst && bid.suspects.length === 0) {
+      standing.isClear = true;
+      return;
+    }
+    const name = isFirst ? key : groupOf(bid);
+    let question = this.#questions.get(name);
+    if (question === undefined) {
+      const wait = isFirst && probe === 'rfc' ? random() * PROBE_WAIT : 0;
+      const first = probe === 'rfc' ? FIRST_RFC : FIRST;
+      question = new Question(isFirst ? first : TAKEOVER, now + wait);
+      this.#questions.set(name, question);
+      this.counts.asked += 1;
+    }
+    question.addresses.set(key, bid);
+    standing.question = question;
+  }
+
+  #leave(key: string, { bid, question, isWithheld }: Standing): void {
+    this.version += 1;
+    if (isWithheld) this.events.push({ kind: 'free', key });
+    question?.addresses.delete(key);
+    if (question?.addresses.size !== 0) return;
+    for (const name of [key, groupOf(bid)]) {
+      if (this.#questions.get(name) === question) this.#questions.delete(name);
+    }
+  }
+
+  #counts({ bid, isClear }: Standing, mac: Mac, form: Sighting['form']): boolean {
+    if (form !== 'probe') return true;
+    // RFC 5227 2.1.1: somebody else probes for the address that we probe for. Members may.
+    return bid.isNew && !isClear && this.#options.whose(mac) === 'stranger';
+  }
+
+  #judge(question: Question, now: Instant): void {
+    const answers = [...question.answers.values()].filter(({ mac }) => !this.isProxy(mac, now));
+    const unjudged = answers.filter(({ mac }) => !this.#verdicts.has(mac));
+    for (const answer of unjudged) this.#tempt(answer, question, now);
+    question.isPending = unjudged.length > 0;
+    if (question.isPending) return;
+    const strangers = answers.filter(({ mac }) => this.#options.whose(mac) === 'stranger');
+    if (strangers.length < answers.length) {
+      this.counts.occupied += 1;
+      question.again(now + this.#options.again);
+      this.#unclear(question);
+    } else if (question.timing === TAKEOVER || strangers.length === 0) {
+      this.#clear(question, strangers);
+    } else this.#withhold(question, strangers, now);
+  }
+
+  #clear(question: Question, strangers: readonly Answer[]): void {
+    for (const each of strangers) this.events.push({ kind: 'stranger', withheld: false, ...each });
+    if (question.isClear) return;
+    question.isClear = true;
+    this.version += 1;
+    for (const key of question.addresses.keys()) {
+      const standing = this.#standings.get(key);
+      if (standing === undefined) continue;
+      if (standing.isWithheld) this.events.push({ kind: 'free', key });
+      standing.isWithheld = false;
+      standing.isClear = true;
+    }
+  }
+
+  #withhold(question: Question, strangers: readonly Answer[], now: Instant): void {
+    for (const each of strangers) this.events.push({ kind: 'stranger', withheld: true, ...each });
+    this.#unclear(question);
+    for (const key of question.addresses.keys()) {
+      const standing = this.#standings.get(key);
+      if (standing !== undefined) standing.isWithheld = true;
+    }
+    question.again(now + WITHHELD_AGAIN * (0.8 + 0.4 * this.#options.random()));
+  }
+
+  #unclear(question: Question): void {
+    if (question.isClear) this.version += 1;
+    question.isClear = false;
+    for (const key of question.addresses.keys()) {
+      const standing = this.#standings.get(key);
+      if (standing !== undefined) standing.isClear = false;
+    }
+  }
+
+  #end(name: string, question: Question): void {
+    this.#questions.delete(name);
+    for (const key of question.addresses.keys()) {
+      this.#proven.add(key);
+      const standing = this.#standings.get(key);
+      if (standing !== undefined) standing.question = undefined;
+    }
+  }
+
+  // --- decoys -------------------------------------------------------------------------------
+
+  #tempt({ mac, link, key }: Answer, question: Question, now: Instant): void {
+    if (this.#decoys.has(mac)) return;
+    const asked = question.addresses.get(key);
+    const paths = asked?.paths.filter(({ index }) => index === link) ?? [];
+    const isTaken = (each: string): boolean => this.#standings.has(each);
+    const tempting = new Question(DECOY, now);
+    const ips = asked && decoysFor(asked.ip, this.#options.random, isTaken);
+    for (const [each, ip] of ips ?? []) tempting.addresses.set(each, { ip, paths });
+    this.#decoys.set(mac, {
+      ips: ips ?? new Map(),
+      question: tempting,
+      answered: new Set(),
+      askedFor: question,
+    });
+    this.version += 1;
+  }
+
+  #judgeDecoys(mac: Mac, decoys: Decoys, now: Instant): void {
+    const since = decoys.question.since(now);
+    if (since === undefined || since < DECOY.clear) return;
+    this.#decoys.delete(mac);
+    this.version += 1;
+    this.#verdicts.set(mac, { isProxy: isProxy(decoys, mac), until: now + VERDICT_KEPT });
+    if (decoys.askedFor.addresses.size > 0) this.#judge(decoys.askedFor, now);
+  }
+}
+
+/** What is with the same node is asked for together. */
+function groupOf({ suspects, paths }: Bid): string {
+  return `${suspects.join()} on ${paths.map(({ index }) => index).join()}`;
+}
+
+function sameBid(a: Bid, b: Bid): boolean {
+  if (a.isNew !== b.isNew || (!a.isNew && !sameList(a.suspects, b.suspects))) return false;
+  return sameList(a.paths.map(nameOf), b.paths.map(nameOf));
+}
+
+function nameOf({ index, mac }: Path): string {
+  return `${index} ${mac}`;
+}

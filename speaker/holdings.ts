@@ -1,0 +1,281 @@
+/**
+ * What this node answers for. From the orders, and from who may be answering by the beats, to the
+ * addresses that it would own; from there through a question to the segment (`asking.ts`) to the
+ * table of the data plane, the multicast groups and the announcements. And what becomes of claims
+ * by others: a stranger is told of, and the address defended.
+ *
+ * The plane's table has every address that there is an order for, also other nodes', so that it can
+ * see who claims them and keep this host's kernel quiet. Not in it is what really is the host's:
+ * an address of a link that we use is answered by the kernel, with or without us.
+ */
+import { isEmpty } from '../lib/diff.ts';
+import type { Delta } from '../lib/diff.ts';
+import type { Random } from '../lib/random.ts';
+import { earlier } from '../lib/time.ts';
+import type { Instant, Millis } from '../lib/time.ts';
+import { formatIp } from '../net/ip.ts';
+import type { Mac } from '../net/mac.ts';
+import { Announcer, announcement } from './announce.ts';
+import type { Target } from './announce.ts';
+import { Asking } from './asking.ts';
+import type { Bid, Probe, Whose } from './asking.ts';
+import { Conflicts } from './conflicts.ts';
+import type { Announcement, Sighting } from './dataplane.ts';
+import { isLinkLocal } from './links.ts';
+import type { LinkIndex } from './links.ts';
+import { Pacer } from './pacer.ts';
+import type { OutFrame, Path } from './question.ts';
+import type { Conflict } from './reflexport.ts';
+import { chosen, Table } from './table.ts';
+import type { Group, NamedLink } from './table.ts';
+import { ownerOf } from './vip.ts';
+import type { Order } from './vip.ts';
+
+export interface HoldingsOptions {
+  readonly node: string;
+  readonly random: Random;
+  /** Between two refreshing announcements; 0: none. */
+  readonly refresh?: Millis | undefined;
+  readonly probe: Probe;
+  /** Between two questions to an owner that answers; one beat. */
+  readonly again: Millis;
+  /** How often an address was asked for; those that are wanted most are announced first. */
+  readonly asked: (key: string) => number;
+  /** Was the MAC named by a speaker with our secret? */
+  readonly isMember: (mac: Mac) => boolean;
+}
+
+/** How things stand with this node and the others. */
+export interface Situation {
+  readonly serving: boolean;
+  readonly links: ReadonlyMap<LinkIndex, NamedLink>;
+  readonly mayHold: (node: string) => boolean;
+  /** Nodes, of those that there are, of which nobody knows what they do. */
+  readonly unaccounted: ReadonlySet<string>;
+  readonly peers: { has(node: string): boolean };
+}
+
+export type HoldingsOutput =
+  | { readonly kind: 'apply'; readonly delta: Delta<Announcement> }
+  | { readonly kind: 'groups'; readonly delta: Delta<Group> }
+  | ({ readonly kind: 'send' } & OutFrame)
+  /** Is somebody with a MAC that nobody knows a node of the cluster? To be told by `learn`. */
+  | { readonly kind: 'resolve' };
+
+/** What the neighbours' MACs are is asked for again after this long. */
+const RESOLVED_FOR: Millis = 10_000;
+
+export class Holdings {
+  readonly #options: HoldingsOptions;
+  readonly #orders = new Map<string, Order>();
+  readonly #table = new Table();
+  readonly #asking: Asking;
+  readonly #announcer: Announcer;
+  readonly #conflicts = new Conflicts();
+  /** Who owned an address when this was last looked at. */
+  readonly #owners = new Map<string, string>();
+  /** Of nodes, by the host's own neighbour tables. */
+  #neighbours: ReadonlySet<Mac> = new Set();
+  #resolvedAt: Instant = -Infinity;
+  #now: Instant = -Infinity;
+  /** Seen before it was known whose the MAC is. */
+  #unresolved: Sighting[] = [];
+  readonly #out: HoldingsOutput[] = [];
+  #links: ReadonlyMap<LinkIndex, NamedLink> = new Map();
+  #askingSeen = -1;
+  /** For metrics. */
+  readonly counts = { conflicts: 0, defences: 0, doubles: 0 };
+
+  constructor(options: HoldingsOptions) {
+    this.#options = options;
+    const pacer = new Pacer();
+    const { random, probe, again, refresh } = options;
+    const whose = (mac: Mac): Whose => this.#whose(mac);
+    this.#asking = new Asking({ random, probe, again, pacer, whose });
+    const rank = ({ ip }: Target): number => options.asked(formatIp(ip));
+    this.#announcer = new Announcer({ random, refresh, pacer, rank });
+  }
+
+  /** Addresses answered here; another array whenever they change. */
+  get held(): readonly string[] {
+    return this.#table.held;
+  }
+
+  conflicts(): readonly Conflict[] {
+    return this.#conflicts.all().map(({ key, mac, link, withheld }) => {
+      return { ip: key, mac, link: this.#links.get(link)?.name ?? String(link), withheld };
+    });
+  }
+
+  /** Grows when `conflicts` says something else. */
+  get conflictsVersion(): number {
+    return this.#conflicts.version;
+  }
+
+  /** Questions to the segment begun, and those that found the owner there. */
+  get questions(): { readonly asked: number; readonly occupied: number } {
+    return this.#asking.counts;
+  }
+
+  order({ put, remove }: Delta<Order>): void {
+    for (const key of remove) {
+      this.#orders.delete(key);
+      this.#owners.delete(key);
+      this.#asking.forget(key);
+      this.#conflicts.remove(key);
+    }
+    for (const [key, order] of put) this.#orders.set(key, order);
+  }
+
+  hear(sighting: Sighting, now: Instant): void {
+    this.#now = now;
+    const { mac, form } = sighting;
+    if (this.#isOwn(mac)) return;
+    // Of whomever: until it is known whose the MAC is, an answer is an answer.
+    this.#asking.hear(sighting, now);
+    const whose = this.#whose(mac);
+    if (whose === 'unknown') {
+      this.#unresolved.push(sighting);
+      if (this.#unresolved.length === 1) this.#out.push({ kind: 'resolve' });
+      return;
+    }
+    const key = formatIp(sighting.ip);
+    // While there is a question, its answers are for it to judge.
+    if (form === 'probe' || this.#asking.isOpen(key) || this.#asking.isProxy(mac, now)) return;
+    if (whose === 'stranger') this.#clash(key, sighting, now);
+    else if (this.#asking.isClear(key)) this.counts.doubles += 1;
+  }
+
+  /** The MACs of the cluster's nodes, as far as this host knows them. */
+  learn(macs: ReadonlySet<Mac>, now: Instant): void {
+    this.#neighbours = macs;
+    this.#resolvedAt = now;
+    for (const sighting of this.#unresolved.splice(0)) this.hear(sighting, now);
+  }
+
+  /** Whether something changed that only time brought about; then `publish` is due. */
+  tick(now: Instant): boolean {
+    this.#now = now;
+    this.#asking.tick(now);
+    this.#conflicts.tick(now);
+    this.#takeEvents(now);
+    return this.#asking.version !== this.#askingSeen;
+  }
+
+  /** Turns orders and situation into table, groups, questions and announcements. */
+  publish(situation: Situation, now: Instant): void {
+    this.#links = situation.links;
+    const hosts = hostAddresses(situation.links);
+    const bids = situation.serving ? this.#bids(situation, hosts) : new Map<string, Bid>();
+    this.#asking.set(bids, now);
+    this.#askingSeen = this.#asking.version;
+    const { answers, groups, targets } = this.#table.set({
+      orders: this.#orders,
+      isAnswered: (key) => this.#asking.isClear(key),
+      isHosts: (key) => hosts.has(key),
+      watched: this.#asking.decoys(),
+      links: situation.links,
+    });
+    if (!isEmpty(answers)) this.#out.push({ kind: 'apply', delta: answers });
+    if (!isEmpty(groups)) this.#out.push({ kind: 'groups', delta: groups });
+    this.#announcer.set(targets, now);
+    this.#takeEvents(now);
+  }
+
+  /** Announces everything on a link again, or on all of them. */
+  again(link: LinkIndex | 'all', now: Instant): void {
+    this.#announcer.again(link, now);
+  }
+
+  /** What is due to be sent: questions before announcements. */
+  send(now: Instant): void {
+    for (const frame of this.#asking.due(now)) this.#out.push({ kind: 'send', ...frame });
+    for (const frame of this.#announcer.due(now)) this.#out.push({ kind: 'send', ...frame });
+  }
+
+  poll(): HoldingsOutput | undefined {
+    return this.#out.shift();
+  }
+
+  deadline(): Instant | undefined {
+    const at = earlier(this.#asking.deadline(), this.#announcer.deadline());
+    return earlier(at, this.#conflicts.deadline());
+  }
+
+  // --- decisions ----------------------------------------------------------------------------
+
+  #bids(situation: Situation, hosts: ReadonlySet<string>): ReadonlyMap<string, Bid> {
+    const { node } = this.#options;
+    const { mayHold, links } = situation;
+    const everywhere = chosen('all', links).map(pathOf);
+    const bids = new Map<string, Bid>();
+    for (const [key, order] of this.#orders) {
+      const owner = hosts.has(key) ? undefined : ownerOf(order, mayHold);
+      if (owner !== node) {
+        if (owner !== undefined) this.#owners.set(key, owner);
+        continue;
+      }
+      const { ip, interfaces, isNew } = order;
+      const paths = interfaces === 'all' ? everywhere : chosen(interfaces, links).map(pathOf);
+      bids.set(key, { ip, paths, isNew, suspects: this.#suspects(key, order, situation) });
+    }
+    return bids;
+  }
+
+  /** With whom the address may be, for all that is known; the owner before us is asked for too. */
+  #suspects(key: string, { owners }: Order, situation: Situation): readonly string[] {
+    const { unaccounted, peers } = situation;
+    if (this.#asking.isClear(key)) {
+      this.#owners.set(key, this.#options.node);
+      return [];
+    }
+    const suspects = unaccounted.size === 0 ? [] : owners.filter((each) => unaccounted.has(each));
+    const before = this.#owners.get(key) ?? this.#options.node;
+    const isGone = before !== this.#options.node && !peers.has(before);
+    return isGone ? [...suspects, before] : suspects;
+  }
+
+  #takeEvents(now: Instant): void {
+    for (const event of this.#asking.events.splice(0)) {
+      if (event.kind === 'free') this.#conflicts.remove(event.key);
+      else this.#clash(event.key, event, now, event.withheld);
+    }
+  }
+
+  #clash(
+    key: string,
+    { mac, link }: { readonly mac: Mac; readonly link: LinkIndex },
+    now: Instant,
+    withheld = false,
+  ): void {
+    const order = this.#orders.get(key);
+    if (order === undefined) return;
+    const { version } = this.#conflicts;
+    this.#conflicts.put({ key, mac, link, withheld }, now);
+    if (this.#conflicts.version !== version) this.counts.conflicts += 1;
+    if (withheld || !this.#asking.isClear(key) || !this.#conflicts.defends(key, now)) return;
+    this.counts.defences += 1;
+    for (const { index, mac: own } of chosen(order.interfaces, this.#links)) {
+      const frame = announcement({ ip: order.ip, link: index, mac: own });
+      this.#out.push({ kind: 'send', link: index, frame });
+    }
+  }
+
+  #isOwn(mac: Mac): boolean {
+    return [...this.#links.values()].some((link) => link.mac === mac);
+  }
+
+  #whose(mac: Mac): Whose {
+    if (this.#options.isMember(mac) || this.#neighbours.has(mac)) return 'member';
+    return this.#now - this.#resolvedAt < RESOLVED_FOR ? 'stranger' : 'unknown';
+  }
+}
+
+function pathOf({ index, mac, addresses = [] }: NamedLink): Path {
+  return { index, mac, linkLocal: addresses.find((ip) => ip.family === 6 && isLinkLocal(ip)) };
+}
+
+function hostAddresses(links: ReadonlyMap<LinkIndex, NamedLink>): ReadonlySet<string> {
+  const all = [...links.values()].flatMap(({ addresses = [] }) => addresses);
+  return new Set(all.map(formatIp));
+}

@@ -1,0 +1,76 @@
+/**
+ * A node of the simulated cluster: the real Reflex on the model of a data plane, which is the part
+ * of it that lives on when the process is frozen.
+ */
+import type { Random } from '../../lib/random.ts';
+import type { Instant, Millis } from '../../lib/time.ts';
+import type { Probe } from '../../speaker/asking.ts';
+import type { Link } from '../../speaker/links.ts';
+import type { Isolation } from '../../speaker/membership.ts';
+import { openModelPlane } from '../../speaker/model.ts';
+import type { ModelPlane } from '../../speaker/model.ts';
+import { Reflex } from '../../speaker/reflex.ts';
+import type { ReflexInput, ReflexState } from '../../speaker/reflexport.ts';
+import { PROFILES } from '../../speaker/timing.ts';
+import type { Timing } from '../../speaker/timing.ts';
+
+export interface MemberOptions {
+  readonly random: Random;
+  readonly isolation?: Isolation;
+  readonly timing?: Timing;
+  readonly probe?: Probe;
+}
+
+export interface Member {
+  readonly name: string;
+  readonly link: Link;
+  readonly reflex: Reflex;
+  /** Difference of its clock to the others'. */
+  readonly skew: Millis;
+  readonly plane: ModelPlane;
+  /** What its table answers for. */
+  readonly table: Set<string>;
+  until: Instant;
+  state: ReflexState | undefined;
+  frozen: boolean;
+  crashed: boolean;
+  announced: number;
+  /** Inputs that arrived while frozen. */
+  readonly backlog: ReflexInput[];
+}
+
+/** The one data link of the node of that number. */
+export function eth0(number: number): Link {
+  return {
+    index: 1,
+    name: 'eth0',
+    mac: `02:64:00:00:00:${number.toString(16).padStart(2, '0')}`,
+    up: true,
+    noarp: false,
+    loopback: false,
+    broadcast: true,
+    master: undefined,
+    addresses: [],
+  };
+}
+
+export function newMember(name: string, link: Link, options: MemberOptions): Member {
+  const { random, timing = PROFILES.default, isolation = 'keep', probe = 'optimistic' } = options;
+  const boot = Array.from({ length: 16 }, () => Math.floor(random() * 16).toString(16)).join('');
+  const plane = openModelPlane();
+  const asked = (key: string): number => plane.asked(key);
+  return {
+    name,
+    link,
+    reflex: new Reflex({ node: name, boot, timing, isolation, probe, random, asked }),
+    plane,
+    skew: Math.floor(random() * 1e6),
+    table: new Set(),
+    until: -Infinity,
+    state: undefined,
+    frozen: false,
+    crashed: false,
+    announced: 0,
+    backlog: [],
+  };
+}
