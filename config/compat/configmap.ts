@@ -20,6 +20,7 @@ import type { Kube, KubeEvent, KubeFailure, Need, Resource } from '../../kube/ku
 import type { SourceProblem, StatusUpdate, WatchEvent } from '../../kube/kube.ts';
 import { keyOf } from '../../kube/objects.ts';
 import type { KubeObject } from '../../kube/objects.ts';
+import { diff } from '../../lib/diff.ts';
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import type { AbortSignalLike } from '../../lib/signal.ts';
@@ -293,13 +294,12 @@ class Feed {
     for (const problem of this.#troubles.values()) {
       present.set(watcher.kind, { ...problem, place: watcher.kind });
     }
-    for (const place of watcher.told.keys()) {
-      if (present.has(place)) continue;
+    const { put, remove } = diff(watcher.told, present, isSame);
+    for (const place of remove) {
       watcher.told.delete(place);
       watcher.sink({ type: 'solved', place });
     }
-    for (const [place, problem] of present) {
-      if (isSame(watcher.told.get(place), problem)) continue;
+    for (const [place, problem] of put) {
       watcher.told.set(place, problem);
       watcher.sink({ type: 'problem', problem });
     }
@@ -312,13 +312,12 @@ class Feed {
       const status = this.#statuses.get(idOf(object.kind, keyOf(object)));
       present.set(keyOf(object), withStatus(object, status));
     }
-    for (const key of watcher.shown.keys()) {
-      if (present.has(key)) continue;
+    const { put, remove } = diff(watcher.shown, present, isSame);
+    for (const key of remove) {
       watcher.shown.delete(key);
       watcher.sink({ type: 'delete', key });
     }
-    for (const [key, object] of present) {
-      if (isSame(watcher.shown.get(key), object)) continue;
+    for (const [key, object] of put) {
       watcher.shown.set(key, object);
       watcher.sink({ type: 'put', object });
     }
