@@ -52,7 +52,7 @@ function announcements(count: number): ReadonlyMap<string, Announcement> {
 
 function reflex({ index, mac, choice, addresses }: ResponderStart): void {
   const tell = (answer: ResponderAnswer): void => parentPort?.postMessage(answer);
-  const opened = openPlane(choice, 'auto');
+  const opened = openPlane(choice, { attach: 'auto', guard: true });
   if (!opened.ok) return tell({ ready: opened.error });
   const { plane } = opened.value;
   const attached = plane.attach({ index, mac });

@@ -58,6 +58,12 @@ export const SPEAKER_FLAGS = {
     choices: ['auto', 'tcx', 'clsact'],
     help: 'where the BPF responder hooks in; auto tries tcx first',
   },
+  'arp-guard': {
+    kind: 'choice',
+    default: 'on',
+    choices: ['on', 'off'],
+    help: "keep the host's own ARP from speaking for addresses not held here (bpf plane only)",
+  },
   'peer-port': {
     kind: 'number',
     default: PEER_PORT,

@@ -1,17 +1,16 @@
 /**
  * rtnetlink (rtnetlink(7), netlink(7), linux/rtnetlink.h) as far as a speaker needs it: which
- * links and addresses there are, and the requests that hang a BPF program on a link's clsact
- * qdisc. Pure: bytes to events, requests to bytes.
+ * links, addresses and neighbours there are. Pure: bytes to events, requests to bytes.
  *
  * Integers are in the byte order of the host, little-endian on all that we run on. Messages and
  * attributes are aligned to 4 bytes. Unknown messages and attributes are skipped, as netlink asks.
  */
-import { assert } from '../lib/assert.ts';
 import { ipFromBytes } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
 import { ZERO_MAC, macFromBytes } from '../net/mac.ts';
 import type { Mac } from '../net/mac.ts';
 import type { Link, LinkIndex, LinkPrefix } from './links.ts';
+import { HEADER_BYTES, NLM_F_DUMP, align, message, view } from './netlinkmessage.ts';
 
 /** A link without its addresses, which rtnetlink tells separately. */
 export type LinkFacts = Omit<Link, 'addresses' | 'prefixes'>;
@@ -50,7 +49,6 @@ export const NETLINK_ROUTE = 0;
 /** Multicast groups: RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR. */
 export const WATCHED_GROUPS: readonly number[] = [1, 5, 9];
 
-const HEADER_BYTES = 16;
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 
@@ -62,19 +60,11 @@ const RTM_DELADDR = 21;
 const RTM_GETADDR = 22;
 const RTM_NEWNEIGH = 28;
 const RTM_GETNEIGH = 30;
-const RTM_NEWQDISC = 36;
-const RTM_NEWTFILTER = 44;
-const RTM_DELTFILTER = 45;
 
-const NLM_F_REQUEST = 1;
-const NLM_F_ACK = 4;
 const NLM_F_DUMP_INTR = 0x10;
 /** In an acknowledgement: the failed request is not repeated; attributes follow. */
 const NLM_F_CAPPED = 0x100;
 const NLM_F_ACK_TLVS = 0x200;
-const NLM_F_DUMP = 0x300;
-const NLM_F_EXCL = 0x200;
-const NLM_F_CREATE = 0x400;
 
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
@@ -99,15 +89,6 @@ const AF_INET = 2;
 const AF_BRIDGE = 7;
 const AF_INET6 = 10;
 
-function view(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function align(length: number): number {
-  return (length + 3) & ~3;
-}
-
-/** Without Node's and the browsers' TextDecoder: names of links and sentences are ASCII. */
 function text(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
   return String.fromCharCode(...(end < 0 ? bytes : bytes.subarray(0, end)));
@@ -258,43 +239,6 @@ function parseAcknowledgement(
   };
 }
 
-function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + align(part.length), 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += align(part.length);
-  }
-  return whole;
-}
-
-function message(type: number, flags: number, sequence: number, body: Uint8Array): Uint8Array {
-  const header = new Uint8Array(HEADER_BYTES);
-  const words = view(header);
-  words.setUint32(0, HEADER_BYTES + body.length, true);
-  words.setUint16(4, type, true);
-  words.setUint16(6, NLM_F_REQUEST | flags, true);
-  words.setUint32(8, sequence, true);
-  return concatenate([header, body]);
-}
-
-function attribute(type: number, value: Uint8Array): Uint8Array {
-  const header = new Uint8Array(4);
-  view(header).setUint16(0, 4 + value.length, true);
-  view(header).setUint16(2, type, true);
-  return concatenate([header, value]);
-}
-
-function word(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  view(bytes).setUint32(0, value, true);
-  return bytes;
-}
-
-function zeroTerminated(ascii: string): Uint8Array {
-  return Uint8Array.from(`${ascii}\0`, (letter) => letter.charCodeAt(0));
-}
-
 export function dumpLinks(sequence: number): Uint8Array {
   return message(RTM_GETLINK, NLM_F_DUMP, sequence, new Uint8Array(16));
 }
@@ -306,67 +250,4 @@ export function dumpAddresses(sequence: number): Uint8Array {
 /** Of all families. */
 export function dumpNeighbours(sequence: number): Uint8Array {
   return message(RTM_GETNEIGH, NLM_F_DUMP, sequence, new Uint8Array(12));
-}
-
-/** linux/pkt_sched.h, pkt_cls.h: TC_H_CLSACT with a minor of 0, and its ingress side. */
-const CLSACT = 0xfffffff1;
-const CLSACT_HANDLE = 0xffff0000;
-const CLSACT_INGRESS = 0xfffffff2;
-const TCA_KIND = 1;
-const TCA_OPTIONS = 2;
-const TCA_BPF_FD = 6;
-const TCA_BPF_NAME = 7;
-const TCA_BPF_FLAGS = 8;
-/** The program's return value is the verdict; there is no separate action. */
-const TCA_BPF_FLAG_ACT_DIRECT = 1;
-/**
- * Our filter is found again, after a crash too, by its place: first priority, all protocols (3 in
- * network order), and a handle of our own, so that others may share the priority.
- */
-const FILTER_INFO = (1 << 16) | 0x0300;
-const FILTER_HANDLE = 0x0a49;
-
-/** struct tcmsg: family u8, pads, ifindex s32, handle u32, parent u32, info u32 */
-function tc(index: LinkIndex, handle: number, parent: number, info: number): Uint8Array {
-  assert(index > 0, `links count from 1, not ${index}`);
-  return concatenate([word(0), word(index), word(handle), word(parent), word(info)]);
-}
-
-/** Refused with EEXIST where there is one, which is as good. */
-export function newClsact(sequence: number, index: LinkIndex): Uint8Array {
-  const body = [tc(index, CLSACT_HANDLE, CLSACT, 0), attribute(TCA_KIND, zeroTerminated('clsact'))];
-  const flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-  return message(RTM_NEWQDISC, flags, sequence, concatenate(body));
-}
-
-/**
- * `replace` takes the place of a filter that an earlier process left; `if-missing` is refused with
- * EEXIST where there is one.
- */
-export function newFilter(
-  sequence: number,
-  index: LinkIndex,
-  program: number,
-  how: 'replace' | 'if-missing' = 'replace',
-): Uint8Array {
-  const options = concatenate([
-    attribute(TCA_BPF_FD, word(program)),
-    attribute(TCA_BPF_NAME, zeroTerminated('arpeggio')),
-    attribute(TCA_BPF_FLAGS, word(TCA_BPF_FLAG_ACT_DIRECT)),
-  ]);
-  const body = [
-    tc(index, FILTER_HANDLE, CLSACT_INGRESS, FILTER_INFO),
-    attribute(TCA_KIND, zeroTerminated('bpf')),
-    attribute(TCA_OPTIONS, options),
-  ];
-  const flags = NLM_F_ACK | NLM_F_CREATE | (how === 'replace' ? 0 : NLM_F_EXCL);
-  return message(RTM_NEWTFILTER, flags, sequence, concatenate(body));
-}
-
-export function deleteFilter(sequence: number, index: LinkIndex): Uint8Array {
-  const body = [
-    tc(index, FILTER_HANDLE, CLSACT_INGRESS, FILTER_INFO),
-    attribute(TCA_KIND, zeroTerminated('bpf')),
-  ];
-  return message(RTM_DELTFILTER, NLM_F_ACK, sequence, concatenate(body));
 }

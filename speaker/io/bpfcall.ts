@@ -4,6 +4,7 @@
  * means is decided by the caller, who knows the step.
  */
 import type { MapShape, Program } from '../bytecode.ts';
+import type { Side } from '../clsact.ts';
 import type { Native } from './native.ts';
 
 const MAP_CREATE = 0;
@@ -14,10 +15,14 @@ const MAP_GET_NEXT_KEY = 4;
 const PROG_LOAD = 5;
 const PROG_TEST_RUN = 10;
 const OBJ_GET_INFO_BY_FD = 15;
+const PROG_QUERY = 16;
 const LINK_CREATE = 28;
+const LINK_DETACH = 34;
 
 const PROG_TYPE_SCHED_CLS = 3;
-const TCX_INGRESS = 46;
+const TCX: Readonly<Record<Side, number>> = { ingress: 46, egress: 47 };
+/** A hook holds no more programs. */
+const MOST_PROGRAMS = 64;
 /** Without a relative program: before all others. */
 const F_BEFORE = 8;
 /** BPF_LD | BPF_IMM | BPF_DW takes a map if its source register says so. */
@@ -109,8 +114,8 @@ export function loadProgram(
 }
 
 /** prog_fd 0, target_ifindex 4, attach_type 8, flags 12: a link that ends with its fd. */
-export function attachTcx(native: Native, program: number, ifindex: number): number {
-  const words = [program, ifindex, TCX_INGRESS, F_BEFORE];
+export function attachTcx(native: Native, program: number, ifindex: number, side: Side): number {
+  const words = [program, ifindex, TCX[side], F_BEFORE];
   const bytes = attr(
     64,
     words.map((word, index) => [index * 4, word] as const),
@@ -130,6 +135,38 @@ export function tcxInterface(native: Native, link: number): number {
   ] as const;
   const failed = native.bpf(OBJ_GET_INFO_BY_FD, attr(16, words), 8, info);
   return failed < 0 ? failed : new DataView(info.buffer).getUint32(16, true);
+}
+
+/** At once, while closing a link's descriptor may leave that for later. link_fd 0 */
+export function detachTcx(native: Native, link: number): void {
+  native.bpf(LINK_DETACH, attr(16, [[0, link]]));
+  native.close(link);
+}
+
+/** What BPF_PROG_QUERY calls a program. In struct bpf_prog_info: id 4. */
+export function programId(native: Native, program: number): number {
+  const info = new Uint8Array(256);
+  const words = [
+    [0, program],
+    [4, info.length],
+  ] as const;
+  const failed = native.bpf(OBJ_GET_INFO_BY_FD, attr(16, words), 8, info);
+  return failed < 0 ? failed : new DataView(info.buffer).getUint32(4, true);
+}
+
+/**
+ * The program that comes first on a link's hook; 0 if there is none. target_ifindex 0,
+ * attach_type 4, prog_ids 16, count 24
+ */
+export function firstOnTcx(native: Native, ifindex: number, side: Side): number {
+  const ids = new Uint8Array(4 * MOST_PROGRAMS);
+  const words = [
+    [0, ifindex],
+    [4, TCX[side]],
+    [24, MOST_PROGRAMS],
+  ] as const;
+  const failed = native.bpf(PROG_QUERY, attr(64, words), 16, ids);
+  return failed < 0 ? failed : new DataView(ids.buffer).getUint32(0, true);
 }
 
 /** What a program did with a frame in BPF_PROG_TEST_RUN. */

@@ -24,8 +24,11 @@ export interface PacketHandle {
 export interface Native {
   /** bpf(2). After `attr`: pairs of an offset in it and the buffer whose address goes there. */
   bpf(command: number, attr: Uint8Array, ...pointers: (number | Uint8Array)[]): number;
-  /** The memory of a BPF map, shared with the kernel; an ArrayBuffer cannot cross threads. */
-  mmap(fd: number, length: number, writable: boolean): ArrayBuffer | number;
+  /**
+   * The memory of a BPF map, shared with the kernel, from a page on (0 unless told); an
+   * ArrayBuffer cannot cross threads.
+   */
+  mmap(fd: number, length: number, writable: boolean, page?: number): ArrayBuffer | number;
   /** A netlink socket that joined these groups. */
   netlink(protocol: number, groups: readonly number[]): number;
   send(fd: number, bytes: Uint8Array): number;

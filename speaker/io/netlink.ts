@@ -125,6 +125,25 @@ export class RouteRequests {
     }
   }
 
+  /** The whole answer to a dump, as it came. */
+  dump(build: (sequence: number) => Uint8Array): Result<readonly Uint8Array[], RouteRefusal> {
+    const sequence = ++this.#sequence;
+    const sent = this.#native.send(this.#fd, build(sequence));
+    if (sent < 0) return err({ code: getSystemErrorName(sent), text: 'on send' });
+    const datagrams: Uint8Array[] = [];
+    for (;;) {
+      const length = this.#native.receive(this.#fd, this.#buffer);
+      if (length < 0) return err({ code: getSystemErrorName(length), text: 'on receive' });
+      datagrams.push(this.#buffer.slice(0, length));
+      for (const event of parseRoute(this.#buffer.subarray(0, length))) {
+        if (event.kind === 'done' && event.sequence === sequence) return ok(datagrams);
+        if (event.kind !== 'acknowledged' || event.sequence !== sequence) continue;
+        if (event.errno === 0) return ok(datagrams);
+        return err({ code: getSystemErrorName(-event.errno), text: event.text });
+      }
+    }
+  }
+
   close(): void {
     this.#native.close(this.#fd);
   }

@@ -22,20 +22,26 @@ export interface ChosenPlane {
 /** Of every network namespace. */
 const LOOPBACK = { index: 1, mac: '00:00:00:00:00:00' };
 
-export function openPlane(choice: PlaneChoice, attach: AttachMode): Result<ChosenPlane, string> {
+export interface PlaneOptions {
+  readonly attach: AttachMode;
+  /** Of the bpf plane only: packet sockets cannot take frames away from the kernel. */
+  readonly guard: boolean;
+}
+
+export function openPlane(choice: PlaneChoice, options: PlaneOptions): Result<ChosenPlane, string> {
   if (choice !== 'auto') {
-    const plane = choice === 'bpf' ? openBpfPlane({ attach }) : openPacketPlane();
+    const plane = choice === 'bpf' ? openBpfPlane(options) : openPacketPlane();
     return plane.ok ? ok({ plane: plane.value, why: `--data-plane=${choice}` }) : plane;
   }
-  const bpf = tryBpf(attach);
+  const bpf = tryBpf(options);
   if (bpf.ok) return ok({ plane: bpf.value, why: 'the first choice, and it can be attached' });
   const packet = openPacketPlane();
   if (packet.ok) return ok({ plane: packet.value, why: `bpf is refused: ${bpf.error}` });
   return err(`${bpf.error}; and instead of it, ${packet.error}`);
 }
 
-function tryBpf(attach: AttachMode): Result<DataPlane, string> {
-  const plane = openBpfPlane({ attach });
+function tryBpf(options: PlaneOptions): Result<DataPlane, string> {
+  const plane = openBpfPlane(options);
   if (!plane.ok) return plane;
   const attached = plane.value.attach(LOOPBACK);
   const detached = plane.value.detach(LOOPBACK.index);

@@ -13,20 +13,30 @@ import type { DataPlane } from '../dataplane.ts';
 import type { LinkIndex } from '../links.ts';
 import { packetFilter } from '../packetfilter.ts';
 import { explainPlane } from '../planeerror.ts';
-import { VERDICTS } from '../respond.ts';
 import { loadNative } from './native.ts';
 import type { Native, PacketHandle } from './native.ts';
+import { frameCounters } from './planetables.ts';
 import type { PlaneTables } from './planetables.ts';
+import { ThreadRing } from './sightings.ts';
+import type { RingPlace } from './sightings.ts';
 import { VipTable } from './viptable.ts';
 
 /** struct shared of userspace.h, in words. */
 const VERDICTS_AT = 8;
 const SLOTS_AT = 32;
+const SLOT_WORDS = 8;
 
 /** struct in6 and struct vip, as `packetVips` lists them. */
 const KEY_BYTES = 16;
 const ENTRY_BYTES = 32;
 const MOST_ENTRIES = 16384;
+
+const RING: RingPlace = {
+  writtenAt: 1,
+  readAt: 2,
+  recordsAt: (SLOTS_AT + MOST_ENTRIES * SLOT_WORDS) * 8,
+  records: 1024,
+};
 
 const FAMILIES: readonly Family[] = [4, 6];
 const WIDTH: Readonly<Record<Family, number>> = { 4: 32, 6: 128 };
@@ -43,10 +53,12 @@ export function openPacketPlane(): Result<DataPlane, string> {
     native.value.packetClose(handle);
     return err(explainPlane('packet', getSystemErrorName(shared)));
   }
-  return ok(plane(native.value, handle, new BigUint64Array(shared)));
+  return ok(plane(native.value, handle, shared));
 }
 
-function plane(native: Native, handle: PacketHandle, shared: BigUint64Array): DataPlane {
+function plane(native: Native, handle: PacketHandle, memory: ArrayBuffer): DataPlane {
+  const shared = new BigUint64Array(memory, 0, RING.recordsAt / 8);
+  const ring = new ThreadRing(memory, RING);
   const table = new VipTable(tablesOf(native, handle, shared.subarray(SLOTS_AT)));
   const filters = new Filters(native, handle);
   const attached = new Set<LinkIndex>();
@@ -81,8 +93,8 @@ function plane(native: Native, handle: PacketHandle, shared: BigUint64Array): Da
       const failed = native.packetSend(handle, link, frame);
       return failed < 0 ? err(explainPlane('send', getSystemErrorName(failed))) : ok(undefined);
     },
-    sightings: () => [],
-    asked: () => 0,
+    sightings: () => ring.drain(),
+    asked: (key) => table.asked(key),
     mend() {
       // Nobody can take these sockets away; what may be due is to ask for less again.
       for (const family of shrunk ? FAMILIES : []) filters.narrow(family, table.values(family));
@@ -90,15 +102,7 @@ function plane(native: Native, handle: PacketHandle, shared: BigUint64Array): Da
       return new Map();
     },
     read: () => table.read(),
-    counters() {
-      const counters = new Map<string, bigint>();
-      for (const [index, verdict] of VERDICTS.entries()) {
-        const count = Atomics.load(shared, VERDICTS_AT + index);
-        if (verdict !== 'other') counters.set(verdict, count);
-      }
-      for (const [key, count] of table.answered()) counters.set(`answered ${key}`, count);
-      return counters;
-    },
+    counters: () => new Map([...frameCounters(shared.subarray(VERDICTS_AT)), ...table.counters()]),
     close() {
       Atomics.store(shared, 0, 0n);
       native.packetClose(handle);

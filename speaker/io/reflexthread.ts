@@ -24,6 +24,8 @@ export interface ReflexSettings {
   readonly isolation: Isolation;
   readonly dataPlane: PlaneChoice;
   readonly attach: AttachMode;
+  /** The host's kernel is kept from speaking for addresses that are not this node's. */
+  readonly guard: boolean;
   /** Names of interfaces left out, as sources of regular expressions. */
   readonly excluded: readonly string[];
   readonly onePerSubnet: boolean;

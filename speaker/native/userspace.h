@@ -17,15 +17,22 @@ struct frame;
 
 #define OTHERHOST 3 /* sll_pkttype: a destination MAC that is not this link's */
 
-/* What TypeScript reads, and of which it writes the lease; speaker/io/packet.ts knows the words. */
+#define RING 1024 /* sightings that wait for TypeScript */
+
+/*
+ * What TypeScript reads, and of which it writes the lease and how far it has read the ring;
+ * speaker/io/packet.ts knows the words.
+ */
 struct shared {
 	__u64 lease;
-	__u64 spare[7];
+	__u64 written, read; /* sightings, since the beginning */
+	__u64 spare[5];
 	__u64 verdicts[24];
 	struct slot slots[MAX_VIPS];
+	struct sighting ring[RING];
 };
 
-_Static_assert(N_VERDICTS <= 24, "room for every verdict");
+_Static_assert(N_COUNTERS <= 24, "room for every counter");
 _Static_assert(offsetof(struct shared, slots) == 32 * 8, "speaker/io/packet.ts counts on it");
 
 /* Half empty at most, so that a search for an unknown address ends soon. */
@@ -128,6 +135,30 @@ INLINE struct vip *find_vip(FRAME *frame, struct in6 *ip)
 INLINE struct slot *find_slot(FRAME *frame, __u32 index)
 {
 	return index < MAX_VIPS ? &frame->tables->shared->slots[index] : NULL;
+}
+
+INLINE int is_own(FRAME *frame, struct mac *mac)
+{
+	struct tables *t = frame->tables;
+	for (__u32 i = 0; i < t->links; i++)
+		if (!memcmp(&t->link[i].link.mac, mac, sizeof *mac))
+			return 1;
+	return 0;
+}
+
+/* One thread writes, one reads; what finds no room is lost, but counted. */
+INLINE struct sighting *new_sighting(FRAME *frame)
+{
+	struct shared *shared = frame->tables->shared;
+	__u64 read = __atomic_load_n(&shared->read, __ATOMIC_ACQUIRE);
+	return shared->written - read < RING ? &shared->ring[shared->written % RING] : NULL;
+}
+
+INLINE void tell(FRAME *frame, struct sighting *sighting)
+{
+	struct shared *shared = frame->tables->shared;
+	(void)sighting;
+	__atomic_store_n(&shared->written, shared->written + 1, __ATOMIC_RELEASE);
 }
 
 INLINE __u64 *find_lease(FRAME *frame)
@@ -235,7 +266,7 @@ static inline enum verdict respond(struct frame *frame, __u8 *reply, __u32 *leng
 	}
 	if (proto != NET16(ETH_P_IPV6) || load(frame, 20, &next, 1) || next != ICMPV6)
 		return VERDICT_other;
-	if (load(frame, 54, &type, 1) || type != NS_TYPE)
+	if (load(frame, 54, &type, 1) || !is_neighbor(type))
 		return VERDICT_other;
 	struct nd f = {0};
 	verdict = answer_nd(frame, &f, claim);

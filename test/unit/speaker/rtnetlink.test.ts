@@ -7,12 +7,9 @@ import fc from 'fast-check';
 import { parseIp } from '../../../net/ip.ts';
 import type { Ip } from '../../../net/ip.ts';
 import {
-  deleteFilter,
   dumpAddresses,
   dumpLinks,
   dumpNeighbours,
-  newClsact,
-  newFilter,
   parseRoute,
 } from '../../../speaker/rtnetlink.ts';
 
@@ -202,37 +199,6 @@ describe('requests', () => {
     expect(dumpAddresses(2)).toEqual(hex('18000000 1600 0103 02000000 00000000' + '00'.repeat(8)));
     expect(dumpNeighbours(3)).toEqual(
       hex('1c000000 1e00 0103 03000000 00000000' + '00'.repeat(12)),
-    );
-  });
-
-  test('a clsact qdisc, exclusively', () => {
-    expect(newClsact(3, 4)).toEqual(
-      hex(
-        '30000000 2400 0506 03000000 00000000' +
-          '00000000 04000000 0000ffff f1ffffff 00000000' +
-          '0b00 0100 636c7361637400 00',
-      ),
-    );
-  });
-
-  test('a filter that replaces its predecessor', () => {
-    expect(newFilter(5, 4, 17)).toEqual(
-      hex(
-        '50000000 2c00 0504 05000000 00000000' +
-          '00000000 04000000 490a0000 f2ffffff 00030100' +
-          '0800 0100 62706600' +
-          '2400 0200  0800 0600 11000000  0d00 0700 617270656767696f00 000000  0800 0800 01000000',
-      ),
-    );
-  });
-
-  test('the same filter is deleted', () => {
-    expect(deleteFilter(6, 4)).toEqual(
-      hex(
-        '2c000000 2d00 0500 06000000 00000000' +
-          '00000000 04000000 490a0000 f2ffffff 00030100' +
-          '0800 0100 62706600',
-      ),
     );
   });
 });
