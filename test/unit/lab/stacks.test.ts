@@ -75,12 +75,13 @@ function announcedTo(stack: Stack, target: typeof VIP4): Move | undefined {
   return undefined;
 }
 
-/** Uses the address without pause while nobody answers: when it asks everybody again. */
-function givesUp(stack: Stack): number {
-  for (let now = 0; ; now += 100) {
+/** Uses the address without pause while nobody answers: when it asks everybody again, if ever. */
+function givesUp(stack: Stack): number | undefined {
+  for (let now = 0; now < 600_000; now += 100) {
     stack.use(now);
     if (stack.lost > 0) return now;
   }
+  return undefined;
 }
 
 function seconds(at: number): string {
@@ -88,8 +89,9 @@ function seconds(at: number): string {
 }
 
 function row(name: string, source: string, move: Move | undefined, stack: Stack): string {
-  const own = (): string => `its own question, ${seconds(givesUp(stack))} of silence`;
-  const by = move === undefined ? own() : `${move.by}, ${seconds(move.at)}`;
+  const end = givesUp(stack);
+  const own = end === undefined ? 'nothing' : `its own question, ${seconds(end)} of silence`;
+  const by = move === undefined ? own : `${move.by}, ${seconds(move.at)}`;
   return `| ${name} | ${source} | ${by} |`;
 }
 
