@@ -64,6 +64,12 @@ export const SPEAKER_FLAGS = {
     choices: ['on', 'off'],
     help: "keep the host's own ARP from speaking for addresses not held here (bpf plane only)",
   },
+  probe: {
+    kind: 'choice',
+    default: 'optimistic',
+    choices: ['optimistic', 'rfc', 'off'],
+    help: 'look for another holder before an address is first announced: for 30 ms, 5 s, or not',
+  },
   'peer-port': {
     kind: 'number',
     default: PEER_PORT,

@@ -25,7 +25,7 @@ import { isLinkLocal } from './links.ts';
 import type { LinkIndex } from './links.ts';
 import { Pacer } from './pacer.ts';
 import type { OutFrame, Path } from './question.ts';
-import type { Conflict } from './reflexport.ts';
+import type { Conflict, Neighbour, Peer } from './reflexport.ts';
 import { chosen, Table } from './table.ts';
 import type { Group, NamedLink } from './table.ts';
 import { ownerOf } from './vip.ts';
@@ -83,8 +83,7 @@ export class Holdings {
   readonly #out: HoldingsOutput[] = [];
   #links: ReadonlyMap<LinkIndex, NamedLink> = new Map();
   #askingSeen = -1;
-  /** For metrics. */
-  readonly counts = { conflicts: 0, defences: 0, doubles: 0 };
+  readonly #counts = { conflicts: 0, defences: 0, doubles: 0 };
 
   constructor(options: HoldingsOptions) {
     this.#options = options;
@@ -112,9 +111,12 @@ export class Holdings {
     return this.#conflicts.version;
   }
 
-  /** Questions to the segment begun, and those that found the owner there. */
-  get questions(): { readonly asked: number; readonly occupied: number } {
-    return this.#asking.counts;
+  /**
+   * `asked`: questions begun; `occupied`: those that found the owner there; `doubles`: claims by
+   * another node for what is answered here; `conflicts` with strangers, and `defences`.
+   */
+  get counts(): ReadonlyMap<string, number> {
+    return new Map(Object.entries({ ...this.#asking.counts, ...this.#counts }));
   }
 
   order({ put, remove }: Delta<Order>): void {
@@ -143,12 +145,14 @@ export class Holdings {
     // While there is a question, its answers are for it to judge.
     if (form === 'probe' || this.#asking.isOpen(key) || this.#asking.isProxy(mac, now)) return;
     if (whose === 'stranger') this.#clash(key, sighting, now);
-    else if (this.#asking.isClear(key)) this.counts.doubles += 1;
+    else if (this.#asking.isClear(key)) this.#counts.doubles += 1;
   }
 
-  /** The MACs of the cluster's nodes, as far as this host knows them. */
-  learn(macs: ReadonlySet<Mac>, now: Instant): void {
-    this.#neighbours = macs;
+  /** Whom this host's kernel knows; those of them that are the cluster's nodes are no strangers. */
+  learn(entries: readonly Neighbour[], peers: readonly Peer[], now: Instant): void {
+    const nodes = new Set(peers.map(({ address }) => address));
+    const theirs = entries.filter(({ address }) => nodes.has(address));
+    this.#neighbours = new Set(theirs.map(({ mac }) => mac));
     this.#resolvedAt = now;
     for (const sighting of this.#unresolved.splice(0)) this.hear(sighting, now);
   }
@@ -252,9 +256,9 @@ export class Holdings {
     if (order === undefined) return;
     const { version } = this.#conflicts;
     this.#conflicts.put({ key, mac, link, withheld }, now);
-    if (this.#conflicts.version !== version) this.counts.conflicts += 1;
+    if (this.#conflicts.version !== version) this.#counts.conflicts += 1;
     if (withheld || !this.#asking.isClear(key) || !this.#conflicts.defends(key, now)) return;
-    this.counts.defences += 1;
+    this.#counts.defences += 1;
     for (const { index, mac: own } of chosen(order.interfaces, this.#links)) {
       const frame = announcement({ ip: order.ip, link: index, mac: own });
       this.#out.push({ kind: 'send', link: index, frame });

@@ -12,7 +12,6 @@
 import type { Machine } from '../lib/machine.ts';
 import { earlier } from '../lib/time.ts';
 import type { Instant } from '../lib/time.ts';
-import type { Mac } from '../net/mac.ts';
 import { Attachment } from './attachment.ts';
 import type { Change } from './attachment.ts';
 import { nodeId } from './heartbeat.ts';
@@ -23,7 +22,6 @@ import { Membership } from './membership.ts';
 import type { Heard } from './membership.ts';
 import type {
   Cause,
-  Neighbour,
   Peer,
   Phase,
   ReflexInput,
@@ -94,6 +92,11 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     this.#listening = new Listening(options.timing);
   }
 
+  /** What came of questions to the segment and of claims by others. For metrics. */
+  get wire(): ReadonlyMap<string, number> {
+    return this.#holdings.counts;
+  }
+
   handle(input: ReflexInput, now: Instant): void {
     if (this.#phase === 'stopped') return;
     this.#wake(now);
@@ -110,7 +113,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
         this.#holdings.hear(input.sighting, now);
         break;
       case 'neighbours':
-        this.#holdings.learn(this.#macsOfNodes(input.entries), now);
+        this.#holdings.learn(input.entries, this.#peers, now);
         break;
       case 'beat':
         this.#hear(input.beat, now);
@@ -370,11 +373,6 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     if (node === this.#self) return true;
     const id = this.#ids.get(node);
     return id !== undefined && this.#membership.mayHold(id, now);
-  }
-
-  #macsOfNodes(entries: readonly Neighbour[]): ReadonlySet<Mac> {
-    const nodes = new Set(this.#peers.map(({ address }) => address));
-    return new Set(entries.filter(({ address }) => nodes.has(address)).map(({ mac }) => mac));
   }
 
   /** Tells the brain what it does not know yet. */

@@ -84,7 +84,7 @@ interface Counters {
   readonly read: (word: string, rest: string) => string | undefined;
 }
 
-/** Keys are a verdict alone, `answered ADDRESS`, or `beat OUTCOME`. */
+/** Keys are a verdict alone, `answered ADDRESS`, `beat OUTCOME`, or `wire EVENT`. */
 const COUNTERS: readonly Counters[] = [
   {
     name: 'arpeggio_plane_frames_total',
@@ -103,6 +103,12 @@ const COUNTERS: readonly Counters[] = [
     help: 'Heartbeats sent, counted, and answered because they come from a new peer (handshake)',
     label: 'outcome',
     read: (word, rest) => (word === 'beat' && TAKEN.has(rest) ? rest : undefined),
+  },
+  {
+    name: 'arpeggio_speaker_wire_total',
+    help: 'Questions to the segment, owners that answered them, doubles, conflicts, defences',
+    label: 'event',
+    read: (word, rest) => (word === 'wire' ? rest : undefined),
   },
   {
     name: 'arpeggio_speaker_beats_dropped_total',

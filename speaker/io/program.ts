@@ -203,6 +203,7 @@ class Program {
         excluded: flags.excluded,
         onePerSubnet: flags['one-link-per-subnet'],
         refresh: flags['gratuitous-arp-interval'] * 1000,
+        probe: flags.probe,
       },
       (message) => this.#hear(message),
       (sentence) => this.#fail(sentence),

@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { Note } from '../../lib/note.ts';
 import type { ReportedTrouble } from '../../owners/report.ts';
+import type { Probe } from '../asking.ts';
 import type { BootId } from '../heartbeat.ts';
 import type { Isolation } from '../membership.ts';
 import type { PackedOrders } from '../orderwire.ts';
@@ -31,6 +32,8 @@ export interface ReflexSettings {
   readonly onePerSubnet: boolean;
   /** Between two refreshing announcements; 0: none. */
   readonly refresh: number;
+  /** Before the first announcement of an address. */
+  readonly probe: Probe;
   /** Of the `SharedLease`. */
   readonly lease: SharedArrayBuffer;
 }

@@ -11,6 +11,7 @@ import type { Driver } from '../../lib/drive.ts';
 import { Alarm, monotonic } from '../../lib/io/clock.ts';
 import type { Note } from '../../lib/note.ts';
 import type { Result } from '../../lib/result.ts';
+import { formatIp } from '../../net/ip.ts';
 import type { DataPlane } from '../dataplane.ts';
 import type { LinkIndex } from '../links.ts';
 import { unpackOrders } from '../orderwire.ts';
@@ -18,6 +19,7 @@ import { Reflex } from '../reflex.ts';
 import type { ReflexInput, ReflexOutput } from '../reflexport.ts';
 import { PROFILES } from '../timing.ts';
 import { Groups } from './groups.ts';
+import { readNeighbours } from './neighbours.ts';
 import { watchLinks } from './netlink.ts';
 import type { LinkEvent } from './netlink.ts';
 import { openPlane } from './openplane.ts';
@@ -68,8 +70,13 @@ class ReflexWorker {
       excluded,
       onePerSubnet: settings.onePerSubnet,
       refresh: settings.refresh,
+      probe: settings.probe,
+      asked: (key) => plane.asked(key),
     });
-    const alarm = new Alarm(() => this.#driver.wake());
+    const alarm = new Alarm(() => {
+      this.#look();
+      this.#driver.wake();
+    });
     this.#driver = drive(this.#machine, {
       now: monotonic,
       wakeAt: (at) => alarm.set(at),
@@ -83,7 +90,15 @@ class ReflexWorker {
   }
 
   put(input: ReflexInput): void {
+    this.#look();
     this.#driver.put(input);
+  }
+
+  /** Before anything is decided: an answer to a question may have come. */
+  #look(): void {
+    for (const sighting of this.#plane.sightings()) {
+      this.#driver.put({ kind: 'sighting', sighting });
+    }
   }
 
   take(message: ToReflex): void {
@@ -124,11 +139,22 @@ class ReflexWorker {
         return this.#may(this.#plane.send(output.link, output.frame), output.link);
       case 'groups':
         return this.#groups.apply(output.delta, (link) => this.#linkNames.get(link));
+      case 'resolve':
+        // Not from within the driver: the machine must not be entered twice.
+        return queueMicrotask(() => this.#resolve());
       case 'state':
         return post({ kind: 'state', state: output.state });
       case 'stopped':
         return this.#close();
     }
+  }
+
+  #resolve(): void {
+    const neighbours = readNeighbours();
+    if (!neighbours.ok) note('warn', 'NeighboursUnread', neighbours.error);
+    const entries = neighbours.ok ? neighbours.value : [];
+    const known = entries.map(({ ip, mac }) => ({ address: formatIp(ip), mac }));
+    this.put({ kind: 'neighbours', entries: known });
   }
 
   #attach(link: { readonly index: LinkIndex; readonly mac: string }): void {
@@ -178,6 +204,7 @@ class ReflexWorker {
     for (const [what, count] of [...this.#peers.faults, ...this.#machine.beats]) {
       all.set(`beat ${what}`, BigInt(count));
     }
+    for (const [what, count] of this.#machine.wire) all.set(`wire ${what}`, BigInt(count));
     return all;
   }
 
