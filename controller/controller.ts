@@ -96,6 +96,8 @@ export interface Report {
   readonly writes: { readonly done: number; readonly failed: number };
   /** undefined: addresses are not taken by claims here. */
   readonly claims: number | undefined;
+  /** Addresses that strangers claim now; and those that nobody gets because of it. */
+  readonly conflicts: { readonly present: number; readonly quarantined: number };
 }
 
 export interface ControllerOptions {
@@ -221,6 +223,10 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
       services,
       writes: this.#writer.counts,
       claims: this.#claims.isOn ? this.#claims.size : undefined,
+      conflicts: {
+        present: this.#reports?.conflicts.size ?? 0,
+        quarantined: this.#reports?.conflicts.quarantined.size ?? 0,
+      },
     };
   }
 
@@ -323,7 +329,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
       reserved: this.#reserved,
       leaving: this.#claims.leaving(),
       taken: this.#claims.taken(isKnown),
-      quarantined: NOT_YET,
+      quarantined: this.#reports?.conflicts.quarantined ?? NONE,
       incomplete: this.#troubles.concern(IP_ADDRESS_POOL.kind),
     });
     this.#decisions = decisions;
@@ -340,28 +346,29 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     const entry = this.#writer.get(key);
     if (entry === undefined) return;
     const decision = decisions.get(key);
-    const announcement = this.#announcement(key, decision, moment.now);
+    const ips = decision?.kind === 'allocated' ? decision.addresses.map(formatIp) : undefined;
+    const announcement = this.#announcement(key, ips, moment.now);
+    const contest = this.#reports?.contest(ips ?? [], moment.now);
     const asks = view.entrant?.claim.requested.map(formatIp) ?? [];
     const rival = (ip: string): string | undefined =>
       asks.length === 0 || asks.includes(ip) ? rivalOf(decisions, key, ip) : undefined;
-    this.#writer.write(entry, { ...view, decision, announcement, rival }, moment);
+    this.#writer.write(entry, { ...view, decision, announcement, contest, rival }, moment);
   }
 
   #announcement(
     key: string,
-    decision: Decision | undefined,
+    ips: readonly string[] | undefined,
     now: Instant,
   ): Subject['announcement'] {
-    if (decision?.kind !== 'allocated') {
+    if (ips === undefined) {
       this.#reports?.drop(key);
       return undefined;
     }
-    const ips = decision.addresses.map(formatIp);
     return this.#reports && (this.#reports.announcement(key, ips, now) ?? 'unchanged');
   }
 }
 
-const NOT_YET = new Map<string, string>();
+const NONE: ReadonlyMap<string, string> = new Map();
 const REASONS = { allocated: 'Allocated', untouched: 'Untouched' } as const;
 
 function isWaiting(decision: Decision): boolean {

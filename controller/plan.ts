@@ -14,10 +14,13 @@ import { formatIp } from '../net/ip.ts';
 import { FENCE } from './addressclaim.ts';
 import type { Decision } from './allocate.ts';
 import type { Announcement } from './announcement.ts';
+import { contest } from './contest.ts';
+import type { Contest } from './contest.ts';
 import type { Reason } from './reason.ts';
 
 export const ALLOCATED = 'arpeggio.dev/Allocated';
 export const ANNOUNCED = 'arpeggio.dev/Announced';
+export const ADDRESS_CONFLICT = 'arpeggio.dev/AddressConflict';
 
 export interface Plan {
   readonly update: StatusUpdate;
@@ -39,6 +42,8 @@ export interface Subject {
   readonly rival?: (ip: string) => string | undefined;
   /** `unchanged`: what is shown stays. undefined: speakers do not report here. */
   readonly announcement?: Announcement | 'unchanged' | undefined;
+  /** undefined: the same. */
+  readonly contest?: Contest | undefined;
 }
 
 /** `wall`: RFC 3339 time, for a condition that changes its status. undefined: nothing to do. */
@@ -46,7 +51,7 @@ export function plan(subject: Subject, wall: string): Plan | undefined {
   const { service, decision, announcement } = subject;
   if (decision === undefined) return planOther(service);
   if (decision.kind === 'untouched') return undefined;
-  const known = asWanted.get(service);
+  const known = isContested(subject) ? undefined : asWanted.get(service);
   if (known?.decision === decision && known.announcement === announcement) return undefined;
   const held = heldAddresses(service).map(formatIp);
   const isWaiting = decision.kind === 'denied' && decision.reason === 'AddressBeingReleased';
@@ -59,14 +64,21 @@ export function plan(subject: Subject, wall: string): Plan | undefined {
     annotations[POOL_ANNOTATION] === wanted.pool &&
     annotations[ANNOUNCED_BY] === wanted.announcedBy &&
     sameCondition(conditionOf(service, ALLOCATED), wanted.condition) &&
-    sameCondition(conditionOf(service, ANNOUNCED), wanted.announced);
+    sameCondition(conditionOf(service, ANNOUNCED), wanted.announced) &&
+    sameCondition(conditionOf(service, ADDRESS_CONFLICT), wanted.conflict);
   if (same) {
     asWanted.set(service, { decision, announcement });
     return undefined;
   }
-  const { ingress, pool, announcedBy, condition, announced } = wanted;
-  const digest = JSON.stringify([ingress, pool, announcedBy, gist(condition), gist(announced)]);
+  const { ingress, pool, announcedBy } = wanted;
+  const conditions = [wanted.condition, wanted.announced, wanted.conflict].map(gist);
+  const digest = JSON.stringify([ingress, pool, announcedBy, ...conditions]);
   return { update: updateOf(service, wanted), digest, events: eventsOf(subject, wanted, held) };
+}
+
+function isContested({ service, contest: given }: Subject): boolean {
+  const isShown = conditionOf(service, ADDRESS_CONFLICT)?.status === 'True';
+  return isShown || (given !== undefined && given.strangers.length > 0);
 }
 
 /** Services that were found to be as they should be: nearly all, at nearly every decision. */
@@ -78,6 +90,9 @@ interface Wanted {
   readonly condition: Condition;
   readonly announcedBy: string | undefined;
   readonly announced: Condition | undefined;
+  readonly conflict: Condition | undefined;
+  /** Somebody claims an address, and it was not said before. */
+  readonly isConflictNews: boolean;
 }
 
 function wantedOf(
@@ -94,7 +109,8 @@ function wantedOf(
     const message = trouble === '' ? decision.message : trouble;
     const none = { announcedBy: undefined, announced: undefined };
     const refused = condition('False', reason, message);
-    return { ingress: [], pool: undefined, condition: refused, ...none };
+    const conflict = conflictOf(subject, [], wall);
+    return { ingress: [], pool: undefined, condition: refused, ...none, ...conflict };
   }
   const { addresses, pool } = decision;
   const texts = addresses.map(formatIp);
@@ -107,8 +123,26 @@ function wantedOf(
       trouble === ''
         ? condition('True', 'Allocated', `${has}${instead}`)
         : condition('True', 'InvalidRequest', `keeps ${has} until this is mended: ${trouble}`),
-    ...announcedOf(service, announcement, wall),
+    ...announcedOf(service, announcement, texts, wall),
+    ...conflictOf(subject, texts, wall),
   };
+}
+
+function conflictOf(
+  { service, contest: given }: Subject,
+  texts: readonly string[],
+  wall: string,
+): Pick<Wanted, 'conflict' | 'isConflictNews'> {
+  if (given === undefined) return { conflict: undefined, isConflictNews: false };
+  const before = conditionOf(service, ADDRESS_CONFLICT);
+  const held = heldAddresses(service).map(formatIp);
+  const lost = held.filter((ip) => !texts.includes(ip));
+  const isSame = lost.length === 0 && held.length === texts.length;
+  const { said, isNews } = contest(given, before, { lost, isSame });
+  if (said === undefined) return { conflict: undefined, isConflictNews: isNews };
+  const { status, reason, message } = said;
+  const conflict = made(service, { type: ADDRESS_CONFLICT, status, reason, message }, wall);
+  return { conflict, isConflictNews: isNews };
 }
 
 const INSTEAD = '; two Services had ';
@@ -127,10 +161,14 @@ function insteadOf({ service, rival }: Subject, texts: readonly string[], has: s
 function announcedOf(
   service: Service,
   announcement: Subject['announcement'],
+  texts: readonly string[],
   wall: string,
 ): Pick<Wanted, 'announcedBy' | 'announced'> {
   if (announcement === undefined) return { announcedBy: undefined, announced: undefined };
   if (announcement === 'unchanged') {
+    // It is about addresses that it has no more; speakers ask the wire before they announce others.
+    const isOther = !heldAddresses(service).some((ip) => texts.includes(formatIp(ip)));
+    if (isOther) return { announcedBy: undefined, announced: undefined };
     const announcedBy = service.metadata.annotations?.[ANNOUNCED_BY];
     return { announcedBy, announced: conditionOf(service, ANNOUNCED) };
   }
@@ -160,7 +198,7 @@ function made(
 function planOther(service: Service): Plan | undefined {
   const annotations = service.metadata.annotations ?? {};
   const isMarked = [POOL_ANNOTATION, ANNOUNCED_BY].some((name) => annotations[name] !== undefined);
-  const isJudged = [ALLOCATED, ANNOUNCED].some((type) => conditionOf(service, type) !== undefined);
+  const isJudged = OURS.some((type) => conditionOf(service, type) !== undefined);
   const isOtherClass = service.spec.type === 'LoadBalancer';
   // Another class has another controller, whose status it may be by now.
   if (isOtherClass || (!isMarked && !isJudged)) return undefined;
@@ -173,14 +211,15 @@ const NOTHING = {
   condition: undefined,
   announcedBy: undefined,
   announced: undefined,
+  conflict: undefined,
 } as const;
 
+const OURS: readonly string[] = [ALLOCATED, ANNOUNCED, ADDRESS_CONFLICT];
+
 function updateOf(service: Service, wanted: Wanted | typeof NOTHING): StatusUpdate {
-  const { ingress, condition, announced, pool, announcedBy } = wanted;
-  const others = (service.status?.conditions ?? []).filter(
-    ({ type }) => type !== ALLOCATED && type !== ANNOUNCED,
-  );
-  const ours = [condition, announced].filter((each) => each !== undefined);
+  const { ingress, condition, announced, conflict, pool, announcedBy } = wanted;
+  const others = (service.status?.conditions ?? []).filter(({ type }) => !OURS.includes(type));
+  const ours = [condition, announced, conflict].filter((each) => each !== undefined);
   const conditions = [...others, ...ours];
   const { conditions: _, ...rest } = service.status ?? {};
   const status: ServiceStatus = {
@@ -204,7 +243,7 @@ function updateOf(service: Service, wanted: Wanted | typeof NOTHING): StatusUpda
 /** MetalLB's reasons and, where its tests look at them, its messages. */
 function eventsOf(
   { service, problems, deprecated }: Subject,
-  { ingress, condition }: Wanted,
+  { ingress, condition, conflict, isConflictNews }: Wanted,
   held: readonly string[],
 ): readonly KubeEvent[] {
   const key = keyOf(service);
@@ -216,11 +255,9 @@ function eventsOf(
   const lost = held.filter((ip) => !now.includes(ip));
   const won = now.filter((ip) => !held.includes(ip));
   const quoted = (ips: readonly string[]): string => ips.map((ip) => `"${ip}"`).join(' ');
+  if (isConflictNews) add('Warning', 'AddressConflict', conflict?.message ?? '');
   if (lost.length > 0) {
-    const { message } = condition;
-    const at = message.indexOf(INSTEAD);
-    const changed = at < 0 ? 'the configuration or the request changed' : message.slice(at + 2);
-    const why = condition.status === 'True' ? changed : message;
+    const why = isConflictNews ? 'somebody else claims it' : whyLost(condition);
     add('Normal', 'ClearAssignment', `IP [${quoted(lost)}] is taken away: ${why}`);
   }
   if (won.length > 0) {
@@ -241,6 +278,12 @@ function eventsOf(
     add('Warning', 'deprecatedAnnotation', `Service uses deprecated annotation ${name}`);
   }
   return events;
+}
+
+function whyLost({ status, message }: Condition): string {
+  const at = message.indexOf(INSTEAD);
+  const changed = at < 0 ? 'the configuration or the request changed' : message.slice(at + 2);
+  return status === 'True' ? changed : message;
 }
 
 const RELEASING: Reason = 'AddressBeingReleased';

@@ -18,6 +18,10 @@ import type { Instant, Millis } from '../lib/time.ts';
 import { sha256Hex } from '../lib/sha256.ts';
 import { announcementOf } from './announcement.ts';
 import type { Announcement, Lack, Voice } from './announcement.ts';
+import { Conflicts } from './conflicts.ts';
+import type { Stranger } from './conflicts.ts';
+import { withheldText } from './contest.ts';
+import type { Contest } from './contest.ts';
 
 /** Three reports in a row that did not come. */
 export const SILENCE: Millis = 30_000;
@@ -43,6 +47,8 @@ interface Entry {
 }
 
 export class Reports {
+  /** What they say of strangers. */
+  readonly conflicts = new Conflicts();
   readonly #seed: string;
   #since: Instant | undefined;
   readonly #entries = new Map<string, Entry>();
@@ -98,20 +104,24 @@ export class Reports {
     this.#entries.set(node, { report, content, at: now, voices, silent, gone });
     this.#heardAt = now;
     if (isNews) this.#wakes.add(now + PATIENCE);
-    return isNews;
+    const isAnswered = (ip: string): boolean => this.#isAnswered(ip);
+    return this.conflicts.take(node, report.conflicts, isAnswered, now) || isNews;
   }
 
   /** Forgets who has been silent for too long. */
   forget(now: Instant): void {
     for (const [node, { at }] of this.#entries) {
-      if (now - at >= SILENCE) this.#entries.delete(node);
+      if (now - at < SILENCE) continue;
+      this.#entries.delete(node);
+      this.conflicts.drop(node);
     }
+    this.conflicts.forget(now);
     for (const at of this.#wakes) if (at <= now) this.#wakes.delete(at);
   }
 
   /** When time alone may change an answer. */
   deadline(): Instant | undefined {
-    let first: Instant | undefined;
+    let first = this.conflicts.deadline();
     for (const at of this.#wakes) first = earlier(first, at);
     for (const { at } of this.#entries.values()) first = earlier(first, at + SILENCE);
     return first;
@@ -120,6 +130,15 @@ export class Reports {
   /** Nodes that have a say now, by name. */
   nodes(): readonly string[] {
     return [...this.#entries.keys()].toSorted();
+  }
+
+  /** What strangers have to do with these addresses, or had with others. */
+  contest(ips: readonly string[], now: Instant): Contest {
+    const { conflicts } = this;
+    const strangers = conflicts.size === 0 ? [] : ips.flatMap((ip) => conflicts.of(ip));
+    const banned = (ip: string): readonly Stranger[] => conflicts.banned(ip);
+    const isKnown = this.#entries.size > 0 && now - (this.#since ?? now) >= SILENCE;
+    return { strangers, banned, isKnown };
   }
 
   /** undefined: nothing can be said yet; what is shown stays. */
@@ -169,6 +188,11 @@ export class Reports {
     return [...this.#entries.values()].some(({ gone }) => (gone.get(node) ?? -Infinity) > at);
   }
 
+  #isAnswered(ip: string): boolean {
+    const entries = [...this.#entries];
+    return entries.some(([node, { voices }]) => voices.has(ip) && !this.#isGone(node));
+  }
+
   #voicesOf(ip: string, now: Instant): readonly Voice[] {
     const claims = [...this.#entries.values()]
       .flatMap(({ voices }) => voices.get(ip) ?? [])
@@ -186,6 +210,10 @@ export class Reports {
     if (this.#entries.size === 0) {
       if (now - this.#heardAt < SILENCE) return this.#later(this.#heardAt + SILENCE);
       return { status: 'Unknown', reason: 'NoReports', message: NO_REPORTS };
+    }
+    const strangers = silent.flatMap((ip) => this.conflicts.of(ip));
+    if (strangers.some(({ isWithheld }) => isWithheld)) {
+      return { status: 'False', reason: 'AddressConflict', message: withheldText(strangers) };
     }
     const common = this.#commonReason(key);
     if (common !== undefined) return common;

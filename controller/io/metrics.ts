@@ -39,6 +39,16 @@ export function controllerMetrics(
     'AddressClaims known; 0 where addresses are not taken by claims',
     ({ claims }) => claims ?? 0,
   );
+  single(
+    'arpeggio_address_conflicts',
+    'addresses that strangers claim now, as speakers report',
+    ({ conflicts }) => conflicts.present,
+  );
+  single(
+    'arpeggio_addresses_quarantined',
+    'addresses that are given to nobody because strangers claim them',
+    ({ conflicts }) => conflicts.quarantined,
+  );
   addReporting(registry, reporting);
   addServices(registry, report);
   addWrites(registry, report);

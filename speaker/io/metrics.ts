@@ -65,12 +65,35 @@ export function speakerMetrics(
       }
     },
   });
+  addTroubles(registry, brain);
   showCounters(registry, count);
   return {
     registry,
     follow: (next) => (state = next),
     answersThrough: (name) => plane.set({ plane: name }, 1),
   };
+}
+
+function addTroubles(registry: Registry, { troubles }: Brain): void {
+  new Counter({
+    name: 'arpeggio_address_conflicts_total',
+    help: 'Times that a stranger was found to claim an address that this node may answer for',
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(troubles.conflictsFound);
+    },
+  });
+  new Gauge({
+    name: 'arpeggio_speaker_trouble',
+    help: 'What keeps this node from answering as it should, by reason; the log has the sentence',
+    labelNames: ['reason'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { reason } of troubles.all) this.inc({ reason });
+    },
+  });
 }
 
 /** Beats that went the way they should; every other outcome is a drop. */

@@ -24,7 +24,7 @@ import type { Log } from '../../lib/io/log.ts';
 import { err } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import { REPORT_PATH } from '../../owners/report.ts';
-import type { SpeakerStatus } from '../../owners/report.ts';
+import type { ReportedTrouble, SpeakerStatus } from '../../owners/report.ts';
 import { Brain, WATCHED } from '../brain.ts';
 import type { BrainInput, BrainOutput } from '../brain.ts';
 import type { SPEAKER_FLAGS } from '../flags.ts';
@@ -136,7 +136,8 @@ class Program {
     });
     const { node, namespace } = flags;
     const status = (): SpeakerStatus => this.#brain.status(this.#plane);
-    this.#telling = new Telling({ kube, direct, log, node, namespace, status });
+    const troubles = (): readonly ReportedTrouble[] => this.#brain.troubles.all;
+    this.#telling = new Telling({ kube, direct, log, node, namespace, status, troubles });
     this.#metrics = speakerMetrics(node, this.#brain, () => this.#count());
     addClientMetrics(this.#metrics.registry, () => ({
       ...traffic(),

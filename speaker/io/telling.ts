@@ -15,7 +15,7 @@ import { IP_ADDRESS_POOL, L2_ADVERTISEMENT } from '../../kube/kube.ts';
 import type { Kube, Resource, WatchEvent } from '../../kube/kube.ts';
 import type { OwnerReference } from '../../kube/objects.ts';
 import type { Log } from '../../lib/io/log.ts';
-import type { SpeakerStatus } from '../../owners/report.ts';
+import type { ReportedTrouble, SpeakerStatus } from '../../owners/report.ts';
 import { L2Statuses } from '../l2status.ts';
 
 export interface TellingOptions {
@@ -27,7 +27,12 @@ export interface TellingOptions {
   /** Where the objects are: MetalLB's. */
   readonly namespace: string;
   readonly status: () => SpeakerStatus;
+  /** Why the node does not answer as it should. */
+  readonly troubles: () => readonly ReportedTrouble[];
 }
+
+/** Of ours, False while something is the matter with what answers. */
+const DATA_PLANE = 'arpeggio.dev/DataPlane';
 
 /** What the configuration consists of, for a speaker. */
 const CONFIGURATION: readonly Resource[] = [IP_ADDRESS_POOL, L2_ADVERTISEMENT];
@@ -39,6 +44,8 @@ export class Telling {
   readonly #stateKey: string;
   readonly #unreadable = new Unreadable();
   #held: Held = NOTHING_HELD;
+  /** Troubles at the last look. */
+  #told = '[]';
   #owner: OwnerReference | undefined;
 
   constructor(options: TellingOptions) {
@@ -92,13 +99,27 @@ export class Telling {
   /** What is announced may be something else from now on. */
   changed(): void {
     this.#l2.changed();
+    const told = JSON.stringify(this.#options.troubles());
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#state.changed();
   }
 
   #judgement(): Judgement | undefined {
     const { config, problems } = this.#held;
     if (config === undefined && problems.length === 0) return undefined;
     const unreadable = this.#unreadable.lines(CONFIGURATION.map(({ kind }) => kind));
-    return { problems: [...problems.map(problemLine), ...unreadable], asides: [] };
+    const asides = this.#asides();
+    return { problems: [...problems.map(problemLine), ...unreadable], asides };
+  }
+
+  /** The first reason names them all; the sentences tell them apart. */
+  #asides(): Judgement['asides'] {
+    const troubles = this.#options.troubles();
+    const [first] = troubles;
+    if (first === undefined) return [];
+    const lines = troubles.map(({ sentence }) => sentence);
+    return [{ type: DATA_PLANE, reason: first.reason, lines }];
   }
 }
 

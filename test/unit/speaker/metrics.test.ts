@@ -4,12 +4,14 @@ import { Brain } from '../../../speaker/brain.ts';
 import { speakerMetrics } from '../../../speaker/io/metrics.ts';
 import type { SpeakerMetrics } from '../../../speaker/io/metrics.ts';
 
+let brain: Brain;
 let counters: Map<string, bigint>;
 let asked: number;
 let metrics: SpeakerMetrics;
 
 beforeEach(() => {
   asked = 0;
+  brain = new Brain('node1', false);
   counters = new Map([
     ['answered', 7n],
     ['answered 192.0.2.240', 7n],
@@ -21,7 +23,7 @@ beforeEach(() => {
     asked += 1;
     return new Promise((done) => setImmediate(() => done(new Map(counters))));
   };
-  metrics = speakerMetrics('node1', new Brain('node1', false), count);
+  metrics = speakerMetrics('node1', brain, count);
 });
 
 /** Lines of our counters, without help and type. */
@@ -50,6 +52,26 @@ test('every counter is of this scrape, and the reflex is asked once', async () =
     'arpeggio_speaker_beats_dropped_total{reason="unsendable"} 3',
   ]);
   expect(asked).toBe(2);
+});
+
+test('strangers are counted, and troubles are there as long as they are', async () => {
+  const lines = async (): Promise<string[]> => {
+    const text = await metrics.registry.metrics();
+    return text.split('\n').filter((line) => /^arpeggio_(address|speaker_trouble)/.test(line));
+  };
+  expect(await lines()).toEqual(['arpeggio_address_conflicts_total 0']);
+  const stranger = { ip: '192.0.2.240', mac: '02:00:5e:00:53:01', link: 'eth0', withheld: true };
+  brain.troubles.follow([stranger]);
+  brain.troubles.follow([]);
+  brain.troubles.follow([stranger]);
+  const two = ['eth0', 'eth1'].map((name) => ({ reason: 'StrictARPMissing', sentence: name }));
+  brain.troubles.tell('sysctl', two);
+  expect(await lines()).toEqual([
+    'arpeggio_address_conflicts_total 2',
+    'arpeggio_speaker_trouble{reason="StrictARPMissing"} 2',
+  ]);
+  brain.troubles.tell('sysctl', []);
+  expect(await lines()).toEqual(['arpeggio_address_conflicts_total 2']);
 });
 
 test('what only grows is a counter', async () => {

@@ -1,0 +1,142 @@
+/**
+ * Addresses that strangers claim, as the last reports of speakers say; a part of the Machine's
+ * snapshot. What was found before the first announcement is in quarantine: given to nobody until
+ * nobody has reported it for QUARANTINE. Kept in memory only: who forgets it gives the address
+ * once more, is told once more, and takes the next one.
+ *
+ * An address that some speaker answers for is never put there: it has users, and is defended.
+ */
+import type { ReportedConflict } from '../owners/report.ts';
+import { earlier } from '../lib/time.ts';
+import type { Instant, Millis } from '../lib/time.ts';
+import type { Mac } from '../net/mac.ts';
+
+export const QUARANTINE: Millis = 10 * 60_000;
+
+/** Somebody who claims an address, and is no node of the cluster. */
+export interface Stranger {
+  readonly ip: string;
+  readonly mac: Mac;
+  /** Where it was heard, such as `eth0 of node1`. */
+  readonly places: readonly string[];
+  /** Nobody answers for the address because of it. */
+  readonly isWithheld: boolean;
+}
+
+interface Ban {
+  readonly place: string;
+  readonly until: Instant;
+}
+
+export class Conflicts {
+  readonly #byNode = new Map<string, readonly ReportedConflict[]>();
+  /** By address and MAC. */
+  readonly #bans = new Map<string, ReadonlyMap<Mac, Ban>>();
+  #present: ReadonlyMap<string, readonly Stranger[]> = new Map();
+  #quarantined: ReadonlyMap<string, string> = new Map();
+
+  /** How many addresses strangers claim now. */
+  get size(): number {
+    return this.#present.size;
+  }
+
+  /** By address: why nobody gets it, as a clause. The same object until it says something else. */
+  get quarantined(): ReadonlyMap<string, string> {
+    return this.#quarantined;
+  }
+
+  /** Who claims it now. */
+  of(ip: string): readonly Stranger[] {
+    return this.#present.get(ip) ?? NOBODY;
+  }
+
+  /** For whom it is in quarantine. */
+  banned(ip: string): readonly Stranger[] {
+    const bans = [...(this.#bans.get(ip) ?? [])];
+    return bans.map(([mac, { place }]) => ({ ip, mac, places: [place], isWithheld: true }));
+  }
+
+  /** All that a node has to say; whether another address is in quarantine, or one less. */
+  take(
+    node: string,
+    conflicts: readonly ReportedConflict[],
+    isAnswered: (ip: string) => boolean,
+    now: Instant,
+  ): boolean {
+    if (conflicts.length > 0 || this.#byNode.has(node)) {
+      this.#byNode.set(node, conflicts);
+      this.#look();
+    }
+    for (const { ip, mac, interface: link, withheld } of conflicts) {
+      if (!withheld || isAnswered(ip)) continue;
+      const ban = { place: `${link} of ${node}`, until: now + QUARANTINE };
+      this.#bans.set(ip, new Map([...(this.#bans.get(ip) ?? []), [mac, ban]]));
+    }
+    return this.#judge();
+  }
+
+  /** A node has not reported for too long. */
+  drop(node: string): void {
+    if (this.#byNode.delete(node)) this.#look();
+  }
+
+  /** Lets those go whose time is over. */
+  forget(now: Instant): void {
+    for (const [ip, bans] of this.#bans) {
+      const rest = [...bans].filter(([, { until }]) => until > now);
+      if (rest.length === 0) this.#bans.delete(ip);
+      else this.#bans.set(ip, new Map(rest));
+    }
+    this.#judge();
+  }
+
+  /** When the next one's time is over. */
+  deadline(): Instant | undefined {
+    let first: Instant | undefined;
+    for (const bans of this.#bans.values()) {
+      for (const { until } of bans.values()) first = earlier(first, until);
+    }
+    return first;
+  }
+
+  #look(): void {
+    const present = new Map<string, readonly Stranger[]>();
+    for (const [node, conflicts] of [...this.#byNode].toSorted(byName)) {
+      for (const conflict of conflicts) {
+        const strangers = present.get(conflict.ip) ?? [];
+        present.set(conflict.ip, met(strangers, conflict, node));
+      }
+    }
+    this.#present = present;
+  }
+
+  #judge(): boolean {
+    const quarantined = new Map<string, string>();
+    for (const [ip, bans] of [...this.#bans].toSorted(byName)) {
+      const macs = [...bans.keys()].toSorted().join(' and ');
+      quarantined.set(ip, `${macs} ${bans.size === 1 ? 'claims' : 'claim'} it on the network`);
+    }
+    if (JSON.stringify([...quarantined]) === JSON.stringify([...this.#quarantined])) return false;
+    this.#quarantined = quarantined;
+    return true;
+  }
+}
+
+const NOBODY: readonly Stranger[] = [];
+
+/** One more report of somebody, whom others may have seen, too. */
+function met(
+  strangers: readonly Stranger[],
+  { ip, mac, interface: link, withheld }: ReportedConflict,
+  node: string,
+): readonly Stranger[] {
+  const known = strangers.find((each) => each.mac === mac);
+  const places = [...new Set([...(known?.places ?? []), `${link} of ${node}`])];
+  const stranger = { ip, mac, places, isWithheld: withheld || known?.isWithheld === true };
+  const others = strangers.filter((each) => each !== known);
+  return [...others, stranger].toSorted((a, b) => (a.mac < b.mac ? -1 : 1));
+}
+
+function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a < b ? -1 : 1;
+}
