@@ -24,7 +24,8 @@ import {
   service,
   serviceCidr,
 } from './schema/cluster.ts';
-import { text, z } from './schema/field.ts';
+import * as z from './schema/checker.ts';
+import { text } from './schema/field.ts';
 import { KINDS } from './schema/kind.ts';
 import type { Version } from './schema/kind.ts';
 import type { bfdProfileSpec, peerSpec } from './schema/peer.ts';

@@ -3,7 +3,7 @@
  * kubespray and minikube have them. It was read as YAML 1.1 by Go: `yes` is true there, and a
  * number stands for its text where text is wanted; both are kept.
  */
-import { z } from '../schema/field.ts';
+import * as z from '../schema/checker.ts';
 
 const YAML11: ReadonlyMap<string, boolean> = new Map([
   ['y', true],

@@ -6,7 +6,8 @@
  * The name: an IPv4 address as it is; an IPv6 address as eight groups of four digits with hyphens,
  * because a name has no colons and each address must have one name only.
  */
-import { guard, rule, text, z } from './field.ts';
+import * as z from './checker.ts';
+import { guard, rule, text } from './field.ts';
 
 const objectName = text.meta(guard({ maxLength: 253 }));
 

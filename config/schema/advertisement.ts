@@ -3,7 +3,8 @@
  * (v1beta1). A community is `asn:value` (RFC 1997, 16 bits each) or `large:x:y:z` (RFC 8092, 32
  * bits each); a text without a colon is the alias of one, which may be defined later.
  */
-import { guard, names, rule, selector, selectors, text, z } from './field.ts';
+import * as z from './checker.ts';
+import { guard, names, rule, selector, selectors, text } from './field.ts';
 
 const pools = names.describe('Pools to announce, by name; unknown names are ignored.');
 const poolSelectors = selectors.describe(

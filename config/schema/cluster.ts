@@ -2,7 +2,8 @@
  * Kubernetes' own kinds, as far as this product reads them; everything else in them passes. Not a
  * part of any CRD: they check what a directory of manifests contains.
  */
-import { text, texts, z } from './field.ts';
+import * as z from './checker.ts';
+import { text, texts } from './field.ts';
 
 /** Kubernetes' rule for object names; it also keeps path separators out of file names. */
 const objectName = text

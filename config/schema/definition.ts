@@ -3,7 +3,8 @@
  * (API servers from 1.31 on), and bare, for older ones, which would refuse such a CRD as a whole.
  */
 import { pluralOf } from '../../kube/location.ts';
-import { GUARD, z } from './field.ts';
+import * as z from './checker.ts';
+import { GUARD } from './field.ts';
 import type { Guard } from './field.ts';
 import type { Kind, Version } from './kind.ts';
 

@@ -1,6 +1,5 @@
 /**
- * Fields that several kinds have, and how a rule in CEL is attached to a field. The one door to
- * zod.
+ * Fields that several kinds have, and how a rule in CEL is attached to a field.
  *
  * A rule (and the limits that make its cost countable) goes only into the CRDs for API servers
  * from 1.31 on, which know `isIP` and `isCIDR`. It is no part of the check of manifests in a
@@ -10,9 +9,7 @@
  * the API server bounds a CRD's rules by their worst case, so they would take tight limits on
  * every list, and it counts what a policy really costs.
  */
-import { z } from 'zod';
-
-export { z };
+import * as z from './checker.ts';
 
 export const text = z.string();
 export const texts = z.record(text, text);

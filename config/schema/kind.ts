@@ -4,7 +4,7 @@
  */
 import { CLAIM_RULES, addressClaimSpec } from './addressclaim.ts';
 import { bgpAdvertisementSpec, communitySpec, l2AdvertisementSpec } from './advertisement.ts';
-import type { z } from './field.ts';
+import type * as z from './checker.ts';
 import { bfdProfileSpec, peerSpec, peerSpecV1beta1 } from './peer.ts';
 import { poolSpec, poolStatus } from './pool.ts';
 import { bgpStatus, configurationStatus, l2Status, nothing, unreported } from './status.ts';

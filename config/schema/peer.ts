@@ -5,7 +5,8 @@
  *
  * Where MetalLB's two BGP implementations differ in what they refuse, what either takes is taken.
  */
-import { guard, rule, selectors, text, z } from './field.ts';
+import * as z from './checker.ts';
+import { guard, rule, selectors, text } from './field.ts';
 import type { Rule } from './field.ts';
 
 const ASN_MOST = 4_294_967_295;

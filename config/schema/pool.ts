@@ -4,7 +4,8 @@
  * range starts before it ends and that none overlap is for admission policies (deploy/admission),
  * since the API server bounds the cost of a CRD's rule by its worst case.
  */
-import { guard, names, rule, selectors, text, z } from './field.ts';
+import * as z from './checker.ts';
+import { guard, names, rule, selectors, text } from './field.ts';
 
 const ENDS = "self.split('-')";
 

@@ -2,7 +2,8 @@
  * Kinds that programs write and people read: ServiceL2Status, ServiceBGPStatus and
  * ConfigurationState, as MetalLB has them (v1beta1); and metav1.Condition.
  */
-import { FIXED, text, z } from './field.ts';
+import * as z from './checker.ts';
+import { FIXED, text } from './field.ts';
 
 export const nothing = z.object({}).describe('Nothing is asked for here.');
 export const unreported = z.object({}).describe('Nothing is reported here.');
