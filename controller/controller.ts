@@ -291,10 +291,14 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
     const at = path === '' ? place : `${place}: ${path}`;
     if (isOptional && refusal !== undefined) {
       if (kind === ADDRESS_CLAIM.kind) this.#claims.refuse();
-      if (this.#known.has(kind)) return false;
-      this.#known.add(kind);
-      this.#note({ level: 'info', event: 'NotRead', message: `${at}: ${message}`, place });
-      return true;
+      // Where addresses are taken by claims, none is given while there cannot be any.
+      const isMissed = kind === ADDRESS_CLAIM.kind && this.#claims.isOn;
+      if (this.#known.has(kind) && !isMissed) return false;
+      if (!isMissed) {
+        this.#known.add(kind);
+        this.#note({ level: 'info', event: 'NotRead', message: `${at}: ${message}`, place });
+        return true;
+      }
     }
     if (this.#troubles.begin(kind, place)) {
       this.#note({ level: 'error', event: 'ManifestProblem', message: `${at}: ${message}`, place });
