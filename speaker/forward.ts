@@ -85,6 +85,9 @@ export function forwardsOf(
   return forwards;
 }
 
+/** In the order of preference; `lost` is on a node that counts as dead. */
+type Standing = 'ready' | 'serving' | 'ready, lost' | 'serving, lost';
+
 function endpointsOf(
   slices: readonly EndpointSlice[],
   port: ServicePort,
@@ -92,8 +95,12 @@ function endpointsOf(
   localOnly: boolean,
   view: ForwardView,
 ): ForwardEndpoint[] {
-  const ready: ForwardEndpoint[] = [];
-  const serving: ForwardEndpoint[] = [];
+  const found: Record<Standing, ForwardEndpoint[]> = {
+    ready: [],
+    serving: [],
+    'ready, lost': [],
+    'serving, lost': [],
+  };
   for (const slice of slices) {
     if (slice.addressType !== `IPv${family}`) continue;
     const target = slice.ports?.find(
@@ -104,18 +111,24 @@ function endpointsOf(
     if (target === undefined) continue;
     for (const endpoint of slice.endpoints ?? []) {
       const { nodeName } = endpoint;
-      if (nodeName !== undefined && view.dead.has(nodeName)) continue;
       if (localOnly && nodeName !== view.node) continue;
-      const list = isReady(endpoint) ? ready : serving;
-      if (list === serving && endpoint.conditions?.serving !== true) continue;
+      const isLost = nodeName !== undefined && view.dead.has(nodeName);
+      const standing = isReady(endpoint) ? 'ready' : 'serving';
+      if (standing === 'serving' && endpoint.conditions?.serving !== true) continue;
       // The addresses of one endpoint are fungible: consumers use the first.
       const ip = parseIp(endpoint.addresses[0] ?? '');
       if (!ip.ok || ip.value.family !== family) continue;
-      list.push({ ip: ip.value, port: target, ...(nodeName === undefined ? {} : { nodeName }) });
+      const of = nodeName === undefined ? {} : { nodeName };
+      found[isLost ? (`${standing}, lost` as const) : standing].push({
+        ip: ip.value,
+        port: target,
+        ...of,
+      });
     }
   }
-  // As in kube-proxy, one that terminates but still serves counts when nothing else is left.
-  return unique(ready.length > 0 ? ready : serving);
+  // As in kube-proxy, one that terminates but still serves counts when nothing else is left. And
+  // then one on a node that counts as dead: the silence of all may mean that we are cut off.
+  return unique(Object.values(found).find((each) => each.length > 0) ?? []);
 }
 
 /** An absent condition means ready (EndpointConditions in discovery.k8s.io/v1). */

@@ -93,6 +93,16 @@ describe('which endpoints a connection may reach', () => {
     expect(shown(forwards)).toEqual(['192.0.2.240:80/TCP -> 198.51.100.2:8080']);
   });
 
+  test('where all are on dead nodes none is left out: it may be this node that is cut off', () => {
+    const endpoints = [
+      on('198.51.100.1', 'n1'),
+      on('198.51.100.2', 'n2', { ready: false, serving: true }),
+    ];
+    const view = { node: 'n3', dead: new Set(['n1', 'n2']), held };
+    const forwards = forwardsOf(service(), [slice(endpoints)], view);
+    expect(shown(forwards)).toEqual(['192.0.2.240:80/TCP -> 198.51.100.1:8080']);
+  });
+
   test('externalTrafficPolicy Local keeps this node and the client address', () => {
     const endpoints = [on('198.51.100.1', 'n1'), on('198.51.100.2', 'n2'), on('198.51.100.3')];
     const forwards = forwardsOf(
