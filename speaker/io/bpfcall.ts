@@ -3,6 +3,7 @@
  * in the comments) and returns the result or a negative errno, as the addon does: what a failure
  * means is decided by the caller, who knows the step.
  */
+import { constants } from 'node:os';
 import type { MapShape, Program } from '../bytecode.ts';
 import type { Side } from '../clsact.ts';
 import type { Native } from './native.ts';
@@ -25,6 +26,9 @@ const TCX: Readonly<Record<Side, number>> = { ingress: 46, egress: 47 };
 const MOST_PROGRAMS = 64;
 /** Without a relative program: before all others. */
 const F_BEFORE = 8;
+/** The verifier gives up when a signal is pending, and is to be asked again. libbpf does as often. */
+const EAGAIN = -constants.errno.EAGAIN;
+const LOAD_TRIES = 5;
 /** BPF_LD | BPF_IMM | BPF_DW takes a map if its source register says so. */
 const PSEUDO_MAP_FD = 0x10;
 
@@ -110,7 +114,10 @@ export function loadProgram(
   ]);
   const text = new TextEncoder().encode(`${license}\0`);
   const pointers = [8, code, 16, text, ...(log === undefined ? [] : [32, log])];
-  return native.bpf(PROG_LOAD, named(bytes, 48, name), ...pointers);
+  const call = [PROG_LOAD, named(bytes, 48, name), ...pointers] as const;
+  let fd = native.bpf(...call);
+  for (let tries = 1; fd === EAGAIN && tries < LOAD_TRIES; tries += 1) fd = native.bpf(...call);
+  return fd;
 }
 
 /** prog_fd 0, target_ifindex 4, attach_type 8, flags 12: a link that ends with its fd. */
