@@ -27,6 +27,7 @@ import { REPORT_PATH } from '../../owners/report.ts';
 import type { ReportedTrouble, SpeakerStatus } from '../../owners/report.ts';
 import { Brain, WATCHED } from '../brain.ts';
 import type { BrainInput, BrainOutput } from '../brain.ts';
+import { VERIFY_PATH } from '../finding.ts';
 import type { SPEAKER_FLAGS } from '../flags.ts';
 import { packOrders } from '../orderwire.ts';
 import { readExcluded } from './excluded.ts';
@@ -40,6 +41,7 @@ import { SharedLease } from './sharedlease.ts';
 import { Reporting, controllerUrls } from './report.ts';
 import type { FindControllers } from './report.ts';
 import { Telling } from './telling.ts';
+import { verifyRoute } from './verifyroute.ts';
 
 export type Flags = FlagValues<typeof SPEAKER_FLAGS>;
 
@@ -102,6 +104,8 @@ class Program {
   /** Names this life of the process, to the other speakers and to the controller. */
   readonly #boot = randomBytes(8).toString('hex');
   #plane = 'none';
+  /** Names of the other nodes by address. */
+  #peerNames: ReadonlyMap<string, string> = new Map();
   #reflex: ReflexThread | undefined;
   #reporting: Reporting | undefined;
   readonly #telling: Telling;
@@ -159,7 +163,17 @@ class Program {
       status: () => this.#brain.status(this.#plane),
       log: this.#log,
     });
-    const routes = { [`GET ${REPORT_PATH}`]: this.#reporting.serve };
+    const verifying = verifyRoute({
+      node: this.#flags.node,
+      secret,
+      excluded: this.#flags.excluded.map((source) => new RegExp(source)),
+      holds: (ip) => this.#brain.announced.some((each) => each.ip === ip),
+      peers: () => this.#peerNames,
+    });
+    const routes = {
+      [`GET ${REPORT_PATH}`]: this.#reporting.serve,
+      [`GET ${VERIFY_PATH}`]: verifying,
+    };
     const { registry } = this.#metrics;
     const how = { flags: this.#flags, probedFrom: 'loopback', direct: this.#direct } as const;
     const served = await openServers({ ...how, registry, health, routes });
@@ -243,6 +257,7 @@ class Program {
   #act(output: BrainOutput): void {
     switch (output.kind) {
       case 'peers':
+        this.#peerNames = new Map(output.peers.map(({ name, address }) => [address, name]));
         return this.#reflex?.post(output);
       case 'orders':
         return this.#reflex?.post({ kind: 'orders', orders: packOrders(output.delta) });
