@@ -26,7 +26,7 @@ const TCX: Readonly<Record<Side, number>> = { ingress: 46, egress: 47 };
 const MOST_PROGRAMS = 64;
 /** Without a relative program: before all others. */
 const F_BEFORE = 8;
-/** The verifier gives up when a signal is pending, and is to be asked again. libbpf does as often. */
+/** The verifier gives up when a signal is pending, and is to be asked again. */
 const EAGAIN = -constants.errno.EAGAIN;
 const LOAD_TRIES = 5;
 /** BPF_LD | BPF_IMM | BPF_DW takes a map if its source register says so. */
