@@ -1,8 +1,8 @@
 /**
  * Neighbours of every habit live through the death of an owner: a real speaker on each of two
  * nodes, on both data planes. All have learnt the owner's MAC by asking; while it lives, their
- * unicast probes are answered; when it dies, each is moved by what docs/neighbours.md says, and none
- * is left with the dead one's MAC.
+ * unicast probes are answered; when it dies, each is moved by what docs/neighbours.md says, and
+ * none is left with the dead one's MAC.
  */
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { neighbour } from '../../lab/probe.ts';
