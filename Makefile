@@ -3,7 +3,7 @@
 NODE := node_modules/.bin/node
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test fuzz lab lab-down e2e bench
+.PHONY: help setup demo demo-stop test fuzz lab lab-down e2e image bench
 
 help: ## print this list
 	@echo 'Arpeggio: addresses for Services on bare metal. Needs Debian 12 (or alike), root, Node >= 20.'
@@ -40,6 +40,10 @@ lab-down: ## end and remove every such Kubernetes (LAB=name: one of them)
 e2e: ## everything on a real Kubernetes (STEPS='story image' for some of it)
 	@sh scripts/setup.sh kubelets
 	@$(NODE) scripts/e2e.ts $(STEPS)
+
+image: ## the image of both programs, dist/arpeggio.tar: no registry, no Docker
+	@sh scripts/setup.sh
+	@$(NODE) deploy/image/main.ts
 
 bench: ## how fast ARP and NDP are answered, next to the kernel's own answer
 	@sh scripts/setup.sh test
