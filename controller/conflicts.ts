@@ -5,6 +5,9 @@
  * once more, is told once more, and takes the next one.
  *
  * An address that some speaker answers for is never put there: it has users, and is defended.
+ *
+ * A conflict counts for FADING longer than it is reported: who takes an address over asks the wire
+ * itself, and its report is on its way.
  */
 import type { ReportedConflict } from '../owners/report.ts';
 import { earlier } from '../lib/time.ts';
@@ -12,6 +15,7 @@ import type { Instant, Millis } from '../lib/time.ts';
 import type { Mac } from '../net/mac.ts';
 
 export const QUARANTINE: Millis = 10 * 60_000;
+export const FADING: Millis = 1000;
 
 /** Somebody who claims an address, and is no node of the cluster. */
 export interface Stranger {
@@ -21,6 +25,11 @@ export interface Stranger {
   readonly places: readonly string[];
   /** Nobody answers for the address because of it. */
   readonly isWithheld: boolean;
+}
+
+interface Fading {
+  readonly strangers: readonly Stranger[];
+  readonly until: Instant;
 }
 
 interface Ban {
@@ -33,11 +42,13 @@ export class Conflicts {
   /** By address and MAC. */
   readonly #bans = new Map<string, ReadonlyMap<Mac, Ban>>();
   #present: ReadonlyMap<string, readonly Stranger[]> = new Map();
+  /** Not reported any more, by address. */
+  readonly #fading = new Map<string, Fading>();
   #quarantined: ReadonlyMap<string, string> = new Map();
 
   /** How many addresses strangers claim now. */
   get size(): number {
-    return this.#present.size;
+    return this.#present.size + this.#fading.size;
   }
 
   /** By address: why nobody gets it, as a clause. The same object until it says something else. */
@@ -47,7 +58,7 @@ export class Conflicts {
 
   /** Who claims it now. */
   of(ip: string): readonly Stranger[] {
-    return this.#present.get(ip) ?? NOBODY;
+    return this.#present.get(ip) ?? this.#fading.get(ip)?.strangers ?? NOBODY;
   }
 
   /** For whom it is in quarantine. */
@@ -65,7 +76,7 @@ export class Conflicts {
   ): boolean {
     if (conflicts.length > 0 || this.#byNode.has(node)) {
       this.#byNode.set(node, conflicts);
-      this.#look();
+      this.#look(now);
     }
     for (const { ip, mac, interface: link, withheld } of conflicts) {
       if (!withheld || isAnswered(ip)) continue;
@@ -76,8 +87,8 @@ export class Conflicts {
   }
 
   /** A node has not reported for too long. */
-  drop(node: string): void {
-    if (this.#byNode.delete(node)) this.#look();
+  drop(node: string, now: Instant): void {
+    if (this.#byNode.delete(node)) this.#look(now);
   }
 
   /** Lets those go whose time is over. */
@@ -87,6 +98,7 @@ export class Conflicts {
       if (rest.length === 0) this.#bans.delete(ip);
       else this.#bans.set(ip, new Map(rest));
     }
+    for (const [ip, { until }] of this.#fading) if (until <= now) this.#fading.delete(ip);
     this.#judge();
   }
 
@@ -96,10 +108,11 @@ export class Conflicts {
     for (const bans of this.#bans.values()) {
       for (const { until } of bans.values()) first = earlier(first, until);
     }
+    for (const { until } of this.#fading.values()) first = earlier(first, until);
     return first;
   }
 
-  #look(): void {
+  #look(now: Instant): void {
     const present = new Map<string, readonly Stranger[]>();
     for (const [node, conflicts] of [...this.#byNode].toSorted(byName)) {
       for (const conflict of conflicts) {
@@ -107,6 +120,10 @@ export class Conflicts {
         present.set(conflict.ip, met(strangers, conflict, node));
       }
     }
+    for (const [ip, strangers] of this.#present) {
+      if (!present.has(ip)) this.#fading.set(ip, { strangers, until: now + FADING });
+    }
+    for (const ip of present.keys()) this.#fading.delete(ip);
     this.#present = present;
   }
 

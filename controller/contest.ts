@@ -58,7 +58,8 @@ export function claimText({ ip, mac, places }: Stranger): string {
 
 /** Why nobody answers for what strangers claim. */
 export function withheldText(strangers: readonly Stranger[]): string {
-  return `${strangers.map(claimText).join('; ')}, so nobody answers for it here; ${WITHHELD_ADVICE}`;
+  const who = strangers.map(claimText).join('; ');
+  return `${who}, so nobody answers for it here; ${WITHHELD_ADVICE}`;
 }
 
 function claims(ip: string): string {

@@ -113,7 +113,7 @@ export class Reports {
     for (const [node, { at }] of this.#entries) {
       if (now - at < SILENCE) continue;
       this.#entries.delete(node);
-      this.conflicts.drop(node);
+      this.conflicts.drop(node, now);
     }
     this.conflicts.forget(now);
     for (const at of this.#wakes) if (at <= now) this.#wakes.delete(at);
@@ -137,7 +137,8 @@ export class Reports {
     const { conflicts } = this;
     const strangers = conflicts.size === 0 ? [] : ips.flatMap((ip) => conflicts.of(ip));
     const banned = (ip: string): readonly Stranger[] => conflicts.banned(ip);
-    const isKnown = this.#entries.size > 0 && now - (this.#since ?? now) >= SILENCE;
+    const isLate = now - (this.#since ?? now) >= SILENCE;
+    const isKnown = this.#entries.size > 0 && (isLate || this.#missing().length === 0);
     return { strangers, banned, isKnown };
   }
 

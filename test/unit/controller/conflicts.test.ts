@@ -1,7 +1,7 @@
 /** The Machine and strangers that claim its addresses, as speakers report them. */
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { QUARANTINE } from '../../../controller/conflicts.ts';
+import { FADING, QUARANTINE } from '../../../controller/conflicts.ts';
 import { ADDRESS_CONFLICT, ALLOCATED, ANNOUNCED } from '../../../controller/plan.ts';
 import { PATIENCE, SILENCE } from '../../../controller/reports.ts';
 import { SERVICE } from '../../../kube/kube.ts';
@@ -158,6 +158,18 @@ describe('an address that the Service asked for', () => {
     expect(told('AddressConflict')).toHaveLength(1);
   });
 
+  test('another node takes over, and asks itself: no word between the two', () => {
+    const { lastTransitionTime } = condition(ADDRESS_CONFLICT) ?? {};
+    source.report('node2', { phase: 'stopped' });
+    source.pass(FADING / 2);
+    source.report('node3', { dead: ['node2'], conflicts: claimed(FIRST, true) });
+    source.pass(REFRESH - 10);
+    const now = condition(ADDRESS_CONFLICT);
+    expect([now?.reason, now?.lastTransitionTime]).toEqual(['AddressWithheld', lastTransitionTime]);
+    expect(now?.message).toContain(`${MAC} on eth0 of node3 claims ${FIRST}`);
+    expect(told('AddressConflict')).toHaveLength(1);
+  });
+
   test('is announced when the stranger is gone', () => {
     goOn(30_000, { node2: { holds: [FIRST] } });
     expect(condition(ADDRESS_CONFLICT)).toMatchObject({ status: 'False', reason: 'ConflictOver' });
@@ -239,7 +251,7 @@ test('a Service that moves is not said to be announced by whoever announced it b
   expect([source.ips('web'), source.announcedBy('web')]).toEqual(['192.0.2.245', undefined]);
 });
 
-test('no Service has an address in quarantine for which it did not ask, nor moves without need', () => {
+test('no Service gets an address in quarantine, nor moves without need', () => {
   const texts = [240, 241, 242, 243].map((n) => `192.0.2.${n}`);
   const name = fc.constantFrom('a', 'b', 'c');
   const step = fc.oneof(

@@ -1,4 +1,4 @@
-/** Addresses that strangers claim: who leaves them, who keeps them, and what those are told who ask. */
+/** Addresses that strangers claim: who leaves them, who keeps them, and what who asks is told. */
 import { describe, expect, test } from '@jest/globals';
 import { Allocator } from '../../../controller/allocator.ts';
 import { addressOf, allocate } from '../../../controller/allocate.ts';
