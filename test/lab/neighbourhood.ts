@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeYaml } from '../../kube/yaml.ts';
 import { Lab } from '../../lab/namespace.ts';
-import { httpGet } from '../../lab/probe.ts';
 import { Program } from '../../lab/process.ts';
+import { ready } from '../../lab/ready.ts';
 import { Segment } from '../../lab/segment.ts';
 import type { Host } from '../../lab/segment.ts';
 import { onlyWith } from './cable.ts';
@@ -60,9 +60,7 @@ export class Neighbourhood {
     const idle = this.segment.nodes.filter((node) => !this.speakers.has(node));
     for (const node of idle) this.speakers.set(node, this.#start(node));
     for (const [{ namespace }, program] of this.speakers) {
-      const url = `http://127.0.0.1:${PORT}/readyz`;
-      const ready = async (): Promise<boolean> => (await httpGet(namespace, url))?.status === 200;
-      await program.until(ready, 30_000, 'it is ready', 50);
+      await ready(program, namespace, { port: PORT });
     }
   }
 
