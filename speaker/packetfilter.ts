@@ -1,7 +1,7 @@
 /**
  * The classic BPF program before the sockets of the `packet` plane: it lets through ARP requests
- * (RFC 826) and Neighbor Solicitations (RFC 4861 4.3) whose target lies in one of the prefixes, so
- * that foreign traffic wakes nobody. Whether a frame is sound is not its business: responder.h
+ * (RFC 826) and neighbor messages (RFC 4861 4.3, 4.4) whose target lies in one of the prefixes, and
+ * ARP and solicitations whose sender does, so that foreign traffic wakes nobody. Whether a frame is sound is not its business: responder.h
  * decides that. A frame that ends before what the program reads is dropped, as is everything else.
  *
  * The kernel compiles it; with 32 prefixes it stays below the default `net.core.optmem_max` of old
@@ -40,33 +40,58 @@ const give = (bytes: number): Instruction => ({ code: 0x06, k: bytes });
 const ALL = 2048;
 const NOTHING = give(0);
 
-const ARP = { operation: 20, request: 1, target: 38 };
-const NDP = { next: 20, icmpv6: 58, type: 54, solicitation: 135, target: 62 };
+const ARP = { operation: 20, request: 1, reply: 2, sender: 28, target: 38 };
+const NDP = {
+  next: 20,
+  icmpv6: 58,
+  type: 54,
+  solicitation: 135,
+  advertisement: 136,
+  source: 22,
+  target: 62,
+};
 
 export function packetFilter(family: Family, prefixes: readonly Prefix[]): Uint8Array {
-  const words = family === 4 ? 1 : 4;
-  const target = family === 4 ? ARP.target : NDP.target;
-  const fetch = Array.from({ length: words }, (_, n) => [loadWord(target + 4 * n), keep(n)]);
-  const tests = prefixes.flatMap((prefix) => test(prefix, words));
-  return encode([...kind(family), ...fetch.flat(), ...tests, NOTHING]);
+  return encode(family === 4 ? arpFilter(prefixes) : ndpFilter(prefixes));
 }
 
-function kind(family: Family): readonly Instruction[] {
-  if (family === 4) return [loadHalf(ARP.operation), unlessEqual(ARP.request, 1), ...past];
+/** Requests for an address, and whatever comes from one. */
+function arpFilter(prefixes: readonly Prefix[]): readonly Instruction[] {
+  const asked = among(prefixes, ARP.target, 1);
+  const request: Instruction = { code: 0x15, jumpTrue: 3, jumpFalse: 0, k: ARP.request };
+  // Past what looks at the target: further than a conditional jump may reach.
+  const toSender: Instruction = { code: 0x05, k: 1 + asked.length };
+  const kind = [loadHalf(ARP.operation), request, unlessEqual(ARP.reply, 1), toSender, NOTHING];
+  return [...kind, ...asked, ...among(prefixes, ARP.sender, 1), NOTHING];
+}
+
+/** Both messages name the address as target; a solicitation may also come from one. */
+function ndpFilter(prefixes: readonly Prefix[]): readonly Instruction[] {
+  const solicitation: Instruction = { code: 0x15, jumpTrue: 1, jumpFalse: 0, k: NDP.solicitation };
   return [
     loadByte(NDP.next),
     unlessEqual(NDP.icmpv6, 1),
     ...past,
     loadByte(NDP.type),
-    unlessEqual(NDP.solicitation, 1),
+    solicitation,
+    unlessEqual(NDP.advertisement, 1),
     ...past,
+    ...among(prefixes, NDP.target, 4),
+    ...among(prefixes, NDP.source, 4),
+    NOTHING,
   ];
 }
 
 /** Behind `unlessEqual(_, 1)`: who is equal goes on, everybody else is dropped. */
 const past: readonly Instruction[] = [{ code: 0x05, k: 1 }, NOTHING];
 
-/** Gives the frame if its target, kept in scratch memory, has this prefix; else goes on behind. */
+/** Gives the frame if the address there, of so many words, has one of the prefixes. */
+function among(prefixes: readonly Prefix[], at: number, words: number): readonly Instruction[] {
+  const fetch = Array.from({ length: words }, (_, n) => [loadWord(at + 4 * n), keep(n)]);
+  return [...fetch.flat(), ...prefixes.flatMap((prefix) => test(prefix, words))];
+}
+
+/** Gives the frame if what scratch memory holds has this prefix; else goes on behind. */
 function test({ value, length }: Prefix, words: number): readonly Instruction[] {
   const steps: (Instruction | { readonly equals: number })[] = [];
   for (let n = 0; n < words && n * WORD < length; n++) {

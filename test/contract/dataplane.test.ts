@@ -1,10 +1,11 @@
 /** The model plane keeps the contract; no kernel, no namespaces. */
 import { openModelPlane } from '../../speaker/model.ts';
-import { dataPlaneContract, remote } from './dataplane.ts';
-import type { PlaneBench } from './dataplane.ts';
+import { dataPlaneContract } from './dataplane.ts';
+import { remote } from './planebench.ts';
+import type { PlaneBench } from './planebench.ts';
 
 async function open(): Promise<PlaneBench> {
-  const plane = openModelPlane();
+  const plane = openModelPlane({ guard: true });
   const links = [
     { index: 2, mac: '02:64:00:00:00:02' },
     { index: 3, mac: '02:64:00:00:00:03' },
@@ -26,6 +27,11 @@ async function open(): Promise<PlaneBench> {
       plane.sent.splice(0, plane.sent.length, ...plane.sent.filter(({ link }) => link !== index));
       return heard;
     },
+    async leave(index, frame) {
+      const left = plane.leave(index, frame, now);
+      return left === undefined ? [] : [left];
+    },
+    guards: true,
     async close() {
       plane.close();
     },

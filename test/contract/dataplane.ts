@@ -4,22 +4,25 @@
  * run it in network namespaces (test/lab/dataplane.test.ts, test/lab/packet.test.ts).
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { Delta } from '../../lib/diff.ts';
-import type { Result } from '../../lib/result.ts';
-import type { Instant } from '../../lib/time.ts';
 import { arpReply, arpRequest, emitArp, gratuitousRequest } from '../../net/arp.ts';
-import { formatIp } from '../../net/ip.ts';
-import type { Ip } from '../../net/ip.ts';
-import type { Mac } from '../../net/mac.ts';
 import { emitNdp, unsolicitedAdvertisement } from '../../net/ndp.ts';
-import type {
-  Announcement,
-  DataPlane,
-  Mended,
-  PlaneLink,
-  Sighting,
-} from '../../speaker/dataplane.ts';
-import type { LinkIndex } from '../../speaker/links.ts';
+import {
+  BOTH,
+  asked,
+  begin,
+  bench,
+  bothFrom,
+  done,
+  enter,
+  far,
+  growth,
+  near,
+  plane,
+  put,
+  remove,
+  silenced,
+} from './planebench.ts';
+import type { PlaneBench } from './planebench.ts';
 import {
   CLIENT4,
   CLIENT_MAC,
@@ -32,108 +35,8 @@ import {
   VIP6,
   changed,
 } from './questions.ts';
-import type { Question } from './questions.ts';
-
-/** A plane whose calls may cross a process. */
-export interface RemotePlane {
-  attach(link: PlaneLink): Promise<Result<void, string>>;
-  detach(index: LinkIndex): Promise<Result<void, string>>;
-  apply(delta: Delta<Announcement>): Promise<Result<void, string>>;
-  renew(until: Instant): Promise<Result<void, string>>;
-  send(link: LinkIndex, frame: Uint8Array): Promise<Result<void, string>>;
-  read(): Promise<Result<ReadonlyMap<string, Announcement>, string>>;
-  sightings(): Promise<readonly Sighting[]>;
-  asked(key: string): Promise<number>;
-  mend(): Promise<ReadonlyMap<LinkIndex, Result<Mended, string>>>;
-  counters(): Promise<ReadonlyMap<string, bigint>>;
-}
-
-export interface PlaneBench {
-  readonly plane: RemotePlane;
-  /** With the MACs that the links have; nothing is attached yet. */
-  readonly links: readonly [PlaneLink, PlaneLink];
-  now(): Instant;
-  /** Puts a frame on the cable and returns what comes back because of it. */
-  ask(link: LinkIndex, frame: Uint8Array): Promise<readonly Uint8Array[]>;
-  /** What the plane sent on a link, unasked, since the last call. */
-  heard(link: LinkIndex): Promise<readonly Uint8Array[]>;
-  /** Takes the plane off a link behind its back; missing where that cannot be done. */
-  readonly strip?: (link: LinkIndex) => void;
-  /** Whether a frame gets to the plane at all; missing where every frame does. */
-  readonly sees?: (frame: Uint8Array) => boolean;
-  close(): Promise<void>;
-}
-
-export function remote(plane: DataPlane): RemotePlane {
-  return {
-    attach: async (link) => plane.attach(link),
-    detach: async (index) => plane.detach(index),
-    apply: async (delta) => plane.apply(delta),
-    renew: async (until) => plane.renew(until),
-    send: async (link, frame) => plane.send(link, frame),
-    read: async () => plane.read(),
-    sightings: async () => plane.sightings(),
-    asked: async (key) => plane.asked(key),
-    mend: async () => plane.mend(),
-    counters: async () => plane.counters(),
-  };
-}
-
-const HOUR = 3_600_000;
-
-type Put = Omit<Announcement, 'role'> & Partial<Announcement>;
-
-/** To be answered, unless told otherwise. */
-function put(...announcements: readonly Put[]): Delta<Announcement> {
-  const named = announcements.map((one) => [formatIp(one.ip), { role: 'answer', ...one }] as const);
-  return { put: new Map(named), remove: [] };
-}
-
-function remove(...ips: readonly Ip[]): Delta<Announcement> {
-  return { put: new Map(), remove: ips.map(formatIp) };
-}
-
-const BOTH = put({ ip: VIP4, links: 'all' }, { ip: VIP6, links: 'all' });
-const EITHER = [QUESTIONS[0], QUESTIONS[3]] as readonly Question[];
-
-/** The bench of the suite that runs. */
-let bench: PlaneBench;
-let plane: RemotePlane;
-let near: PlaneLink;
-let far: PlaneLink;
-
-/** Every case begins here, whatever the one before it left. */
-async function begin(delta: Delta<Announcement> = BOTH): Promise<void> {
-  await done(plane.attach(near));
-  await done(plane.attach(far));
-  await done(plane.apply(remove(VIP4, VIP6)));
-  await done(plane.apply(delta));
-  await done(plane.renew(bench.now() + HOUR));
-}
-
-async function done(result: Promise<Result<void, string>>): Promise<void> {
-  expect(await result).toEqual({ ok: true, value: undefined });
-}
-
-/** What comes back for a question of either family. */
-async function asked(link: PlaneLink): Promise<readonly Uint8Array[]> {
-  const answers = [];
-  for (const { frame } of EITHER) answers.push(...(await bench.ask(link.index, frame)));
-  return answers;
-}
-
-function bothFrom(mac: Mac): readonly Uint8Array[] {
-  return EITHER.map((one) => one.answer(mac));
-}
-
-/** How much the counters grew while `run` ran; zeroes are left out. */
-async function growth(run: () => Promise<void>): Promise<Record<string, bigint>> {
-  const before = await plane.counters();
-  await run();
-  const after = [...(await plane.counters())];
-  const grown = after.map(([key, n]) => [key, n - (before.get(key) ?? 0n)] as const);
-  return Object.fromEntries(grown.filter(([, n]) => n !== 0n));
-}
+import { guardTests } from './guarding.ts';
+import { watchingTests } from './watching.ts';
 
 function answerTests(): void {
   test.each(QUESTIONS)('answers $name', async ({ frame, answer }) => {
@@ -151,6 +54,13 @@ function answerTests(): void {
     // What it claims is another matter (watching.ts).
     const verdicts = Object.entries(grown).filter(([key]) => !key.startsWith('seen '));
     expect(verdicts).toEqual(bench.sees?.(frame) === false ? [] : [[verdict, 1n]]);
+  });
+
+  test.each(QUESTIONS)('answers $name with a mere priority, untagged', async (question) => {
+    await begin();
+    const { frame, answer } = question;
+    const tagged = Uint8Array.of(...frame.subarray(0, 12), 0x81, 0, 0xe0, 0, ...frame.subarray(12));
+    expect(await bench.ask(near.index, tagged)).toEqual([answer(near.mac)]);
   });
 
   test('leaves every other frame alone and does not count it', async () => {
@@ -174,8 +84,8 @@ function leaseTests(): void {
     const grown = await growth(async () => {
       expect(await asked(near)).toEqual([]);
     });
-    expect(grown).toEqual({ lapsed: 2n });
-    await done(plane.renew(bench.now() + HOUR));
+    expect(grown).toEqual({ lapsed: 2n, ...silenced(1n) });
+    await done(plane.renew(bench.now() + 3_600_000));
     expect(await asked(near)).toEqual(bothFrom(near.mac));
     await done(plane.renew(0));
     expect(await asked(near)).toEqual([]);
@@ -196,7 +106,7 @@ function linkTests(): void {
     const grown = await growth(async () => {
       expect(await asked(near)).toEqual([]);
     });
-    expect(grown).toEqual({ restricted: 2n });
+    expect(grown).toEqual({ restricted: 2n, ...silenced(1n) });
     expect(await asked(far)).toEqual(bothFrom(far.mac));
     await done(plane.apply(put({ ip: VIP4, links: [near.index, far.index] })));
     await done(plane.apply(put({ ip: VIP6, links: 'all' })));
@@ -360,9 +270,8 @@ export function dataPlaneContract(name: string, open: () => Promise<PlaneBench>)
     let opened: PlaneBench | undefined;
 
     beforeAll(async () => {
-      bench = opened = await open();
-      plane = bench.plane;
-      [near, far] = bench.links;
+      opened = await open();
+      enter(opened);
     }, 20_000);
     afterAll(async () => opened?.close());
 
@@ -383,6 +292,12 @@ export function dataPlaneContract(name: string, open: () => Promise<PlaneBench>)
     });
     describe('sending', () => {
       sendTests();
+    });
+    describe('watching', () => {
+      watchingTests();
+    });
+    describe('the guard', () => {
+      guardTests();
     });
     describe('many addresses', () => {
       sizeTests();

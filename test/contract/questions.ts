@@ -12,6 +12,7 @@ import {
   emitNdp,
   neighborAdvertisement,
   neighborSolicitation,
+  unsolicitedAdvertisement,
 } from '../../net/ndp.ts';
 import type { NeighborSolicitation } from '../../net/ndp.ts';
 
@@ -77,6 +78,8 @@ export function changed(frame: Uint8Array, at: number, byte: number): Uint8Array
 
 export const REQUEST = emitArp(arpRequest(VIP4, CLIENT4, CLIENT_MAC));
 export const SOLICITATION = emitNdp(solicitation);
+const advertisement = unsolicitedAdvertisement(VIP6, CLIENT_MAC);
+export const ADVERTISEMENT = emitNdp(advertisement);
 
 /** Frames that nobody may answer although they name an announced address. */
 export const IGNORED: readonly (readonly [verdict: string, name: string, frame: Uint8Array])[] = [
@@ -101,6 +104,15 @@ export const IGNORED: readonly (readonly [verdict: string, name: string, frame: 
     'unknown',
     'a solicitation for another address',
     emitNdp(neighborSolicitation(ip('2001:db8::241'), CLIENT6, CLIENT_MAC)),
+  ],
+  ['reply', 'an advertisement', ADVERTISEMENT],
+  ['malformed', 'an advertisement through a router', changed(ADVERTISEMENT, 21, 254)],
+  ['malformed', 'an advertisement with a wrong checksum', changed(ADVERTISEMENT, 57, 0)],
+  ['malformed', 'an advertisement cut short', ADVERTISEMENT.subarray(0, 85)],
+  [
+    'malformed',
+    'an advertisement to all that claims to be an answer',
+    emitNdp({ ...advertisement, solicited: true }),
   ],
   [
     'oversized',

@@ -13,6 +13,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { childEnv, executeSync } from '../../lab/execute.ts';
 import { Lab } from '../../lab/namespace.ts';
 import type { Namespace } from '../../lab/namespace.ts';
@@ -21,9 +22,9 @@ import { formatIp, ipFromBytes, sameIp } from '../../net/ip.ts';
 import type { Ip } from '../../net/ip.ts';
 import type { PlaneLink } from '../../speaker/dataplane.ts';
 import type { LinkIndex } from '../../speaker/links.ts';
-import type { PlaneBench, RemotePlane } from '../contract/dataplane.ts';
+import type { PlaneBench, RemotePlane } from '../contract/planebench.ts';
 import { VIP4, VIP6 } from '../contract/questions.ts';
-import { echoRequest, echoSerial } from './echo.ts';
+import { echoReply, echoRequest, echoSerial } from './echo.ts';
 import type { PlaneAnswer, PlaneCall } from './planehost.ts';
 
 /** Frames are handed over through a queue per processor: one queue keeps their order. */
@@ -43,8 +44,11 @@ export class Cable {
   readonly client: Namespace;
   readonly links: readonly [PlaneLink, PlaneLink];
   readonly #directory = mkdtempSync(join(tmpdir(), 'arpeggio-wire-'));
+  readonly #program: string;
   readonly #wire: ChildProcess;
   readonly #ready: Promise<void>;
+  /** The node's own end, for frames as its kernel might send them; started when first needed. */
+  #nodeWire: ChildProcess | undefined;
   /** Waits until the node has answered what it got, if it does so outside its kernel. */
   settle: (() => Promise<void>) | undefined;
   #captured: Captured[] = [];
@@ -66,7 +70,15 @@ export class Cable {
     for (const n of [0, 1]) this.node.ip(`addr add ${formatIp(hostOf(n, 1))}/25 dev eth${n}`);
     this.links = [this.#link('eth0'), this.#link('eth1')];
     for (const { index } of this.links) this.introduce(index);
-    this.#wire = this.#startWire();
+    this.#program = buildWire(this.#directory);
+    this.#wire = this.#startWire(this.client, 'pipe');
+    createInterface({ input: this.#wire.stdout as Readable }).on('line', (line) => {
+      const [link, , hex] = line.split(' ');
+      if (hex !== undefined) {
+        this.#captured.push({ link: Number(link), frame: new Uint8Array(Buffer.from(hex, 'hex')) });
+      }
+      this.#wake();
+    });
     this.#ready = new Promise((done) => (this.#wake = done));
   }
 
@@ -96,7 +108,7 @@ export class Cable {
   async ask(link: LinkIndex, frame: Uint8Array): Promise<readonly Uint8Array[]> {
     const before = await this.heard(link);
     const n = this.#numberOf(link);
-    this.#write(n, frame);
+    write(this.#wire, n, frame);
     const answers = await this.heard(link);
     if (this.settle === undefined) return [...before, ...answers];
     await this.settle();
@@ -107,10 +119,32 @@ export class Cable {
   async heard(link: LinkIndex): Promise<readonly Uint8Array[]> {
     await this.#ready;
     const n = this.#numberOf(link);
-    const serial = (this.#serial = (this.#serial + 1) & 0xffff);
+    const serial = this.#nextSerial();
     const destination = this.links[n]?.mac ?? '';
     const path = { source: CLIENT_MAC, destination, from: hostOf(n, 2), to: hostOf(n, 1) };
-    this.#write(n, echoRequest(path, serial));
+    write(this.#wire, n, echoRequest(path, serial));
+    return this.#heardBefore(n, serial);
+  }
+
+  /** Sends a frame from the node, behind the back of the plane; returns what gets to the client. */
+  async leave(link: LinkIndex, frame: Uint8Array): Promise<readonly Uint8Array[]> {
+    await this.heard(link);
+    const n = this.#numberOf(link);
+    this.#nodeWire ??= this.#startWire(this.node, 'ignore');
+    const serial = this.#nextSerial();
+    const source = this.links[n]?.mac ?? '';
+    const path = { source, destination: CLIENT_MAC, from: hostOf(n, 1), to: hostOf(n, 2) };
+    write(this.#nodeWire, n, frame);
+    write(this.#nodeWire, n, echoReply(path, serial));
+    return this.#heardBefore(n, serial);
+  }
+
+  #nextSerial(): number {
+    return (this.#serial = (this.#serial + 1) & 0xffff);
+  }
+
+  /** Takes what was captured on the nth link before the echo with this serial. */
+  async #heardBefore(n: number, serial: number): Promise<readonly Uint8Array[]> {
     const end = monotonic() + TIMEOUT_MS;
     for (;;) {
       const at = this.#captured.findIndex(
@@ -128,6 +162,7 @@ export class Cable {
 
   close(): void {
     this.#wire.kill('SIGKILL');
+    this.#nodeWire?.kill('SIGKILL');
     this.lab.close();
     rmSync(this.#directory, { recursive: true, force: true });
   }
@@ -145,10 +180,6 @@ export class Cable {
     return n;
   }
 
-  #write(link: number, frame: Uint8Array): void {
-    this.#wire.stdin?.write(`${link} ${Buffer.from(frame).toString('hex')}\n`);
-  }
-
   /** Resolves with the next captured frame, or when patience ends. */
   #next(): Promise<void> {
     return new Promise((done) => {
@@ -160,23 +191,23 @@ export class Cable {
     });
   }
 
-  #startWire(): ChildProcess {
-    const program = join(this.#directory, 'wire');
-    const source = join(import.meta.dirname, 'native/wire.c');
-    const built = executeSync(['cc', '-O2', '-Wall', '-Wextra', '-Werror', '-o', program, source]);
-    if (built.code !== 0) throw new Error(built.stderr);
-    const argv = [...ON_ONE_PROCESSOR, program, 'eth0', 'eth1'];
-    const [command, ...args] = this.client.wrap(argv);
-    const child = spawn(command ?? '', args, { stdio: ['pipe', 'pipe', 'inherit'] });
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      const [link, , hex] = line.split(' ');
-      if (hex !== undefined) {
-        this.#captured.push({ link: Number(link), frame: new Uint8Array(Buffer.from(hex, 'hex')) });
-      }
-      this.#wake();
-    });
-    return child;
+  #startWire(end: Namespace, output: 'pipe' | 'ignore'): ChildProcess {
+    const argv = [...ON_ONE_PROCESSOR, this.#program, 'eth0', 'eth1'];
+    const [command, ...args] = end.wrap(argv);
+    return spawn(command ?? '', args, { stdio: ['pipe', output, 'inherit'] });
   }
+}
+
+function buildWire(directory: string): string {
+  const program = join(directory, 'wire');
+  const source = join(import.meta.dirname, 'native/wire.c');
+  const built = executeSync(['cc', '-O2', '-Wall', '-Wextra', '-Werror', '-o', program, source]);
+  if (built.code !== 0) throw new Error(built.stderr);
+  return program;
+}
+
+function write(wire: ChildProcess, link: number, frame: Uint8Array): void {
+  wire.stdin?.write(`${link} ${Buffer.from(frame).toString('hex')}\n`);
 }
 
 /** The nth cable has the nth half of 198.51.100.0/24; 1 is the node, 2 the client. */
@@ -185,14 +216,18 @@ function hostOf(n: number, host: number): Ip {
 }
 
 /** What the packet plane's filter lets through, told independently of it. */
-export function asksForVip(frame: Uint8Array, vips: readonly Ip[] = [VIP4, VIP6]): boolean {
-  const isArp = frame[12] === 8 && frame[13] === 6;
-  if (isArp ? frame[20] !== 0 || frame[21] !== 1 : frame[20] !== 58 || frame[54] !== 135) {
-    return false;
+export function namesVip(frame: Uint8Array, vips: readonly Ip[] = [VIP4, VIP6]): boolean {
+  const names = (at: number, length: number): boolean => {
+    const bytes = frame.slice(at, at + length);
+    return bytes.length === length && vips.some((vip) => sameIp(vip, ipFromBytes(bytes)));
+  };
+  if (frame[12] === 8 && frame[13] === 6) {
+    if (frame[20] !== 0) return false;
+    if (frame[21] === 1) return frame.length >= 42 && (names(38, 4) || names(28, 4));
+    return frame[21] === 2 && names(28, 4);
   }
-  const target = isArp ? frame.slice(38, 42) : frame.slice(62, 78);
-  const whole = target.length === (isArp ? 4 : 16);
-  return whole && vips.some((vip) => sameIp(vip, ipFromBytes(target)));
+  const isNeighbor = frame[20] === 58 && (frame[54] === 135 || frame[54] === 136);
+  return isNeighbor && frame.length >= 78 && (names(62, 16) || names(22, 16));
 }
 
 /** Root with these capabilities and no other: it may read the sources, and little more. */
@@ -277,7 +312,9 @@ export async function openBench(
     now: () => cable.now(),
     ask: (link, frame) => cable.ask(link, frame),
     heard: (link) => cable.heard(link),
-    ...(hook === 'packet' ? { sees: asksForVip } : { strip }),
+    leave: (link, frame) => cable.leave(link, frame),
+    guards: hook !== 'packet',
+    ...(hook === 'packet' ? { sees: namesVip } : { strip }),
     close: async () => {
       process.signal('SIGKILL');
       await process.exited;

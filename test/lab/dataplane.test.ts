@@ -7,13 +7,13 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Lab } from '../../lab/namespace.ts';
 import { arpRequest, emitArp } from '../../net/arp.ts';
 import { formatIp } from '../../net/ip.ts';
-import type { RemotePlane } from '../contract/dataplane.ts';
 import { dataPlaneContract } from '../contract/dataplane.ts';
+import type { RemotePlane } from '../contract/planebench.ts';
 import { ip } from '../contract/questions.ts';
 import { Cable, PlaneProcess, openBench } from './cable.ts';
 
-dataPlaneContract('bpf on tcx, in a worker', () => openBench('tcx', '--worker', 'tcx'));
-dataPlaneContract('bpf on clsact', () => openBench('clsact', 'clsact'));
+dataPlaneContract('bpf on tcx, in a worker', () => openBench('tcx', '--worker', '--guard', 'tcx'));
+dataPlaneContract('bpf on clsact', () => openBench('clsact', '--guard', 'clsact'));
 
 test.each([
   ['no capability', '-all', 'cannot create a BPF map (EPERM)'],

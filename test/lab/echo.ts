@@ -38,6 +38,17 @@ export function echoRequest(
   return emitEthernet({ destination, source, tag: undefined, type: ETHERTYPE.ipv4 }, packet);
 }
 
+/** The same, as an answer that nobody asked for. */
+export function echoReply(path: EchoPath, serial: number): Uint8Array {
+  const frame = echoRequest(path, serial);
+  const type = 14 + IPV4_BYTES;
+  frame[type] = 0;
+  const packet = new DataView(frame.buffer, 14);
+  packet.setUint16(22, 0);
+  packet.setUint16(22, checksum(packet, IPV4_BYTES, ICMP_BYTES));
+  return frame;
+}
+
 /** The serial of an echo reply. */
 export function echoSerial(frame: Uint8Array): number | undefined {
   const parsed = parseEthernet(frame);
