@@ -2,6 +2,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { flagHelp, parseFlags } from '../../../config/flags.ts';
 import type { FlagSpec } from '../../../config/flags.ts';
+import { CONTROLLER_FLAGS } from '../../../controller/flags.ts';
+import { SPEAKER_FLAGS } from '../../../speaker/flags.ts';
 
 const SPEC = {
   manifests: { kind: 'needed', hint: 'DIR', help: 'directory of manifests' },
@@ -131,6 +133,16 @@ describe('parseFlags', () => {
     const parsed = parse('--nonsense', word);
     expect(parsed.ok && parsed.value.help).toBe(true);
   });
+});
+
+test.each([
+  [CONTROLLER_FLAGS, '--webhook-http2'],
+  [CONTROLLER_FLAGS, '--pprof-bind-address=:6060'],
+  [SPEAKER_FLAGS, '--ml-labels=app=metallb,component=speaker'],
+  [SPEAKER_FLAGS, '--frrk8s-namespace=frr-k8s-system'],
+])('MetalLB has it, and it does nothing here: %#', (spec, argument) => {
+  const parsed = parseFlags('x', spec as FlagSpec, [argument]);
+  expect(parsed.ok && parsed.value.remarks.map(({ event }) => event)).toEqual(['MootFlag']);
 });
 
 const LIST = '(comma-separated, may be repeated)';

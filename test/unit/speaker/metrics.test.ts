@@ -1,6 +1,14 @@
 /** What a scrape of the speaker shows, above all that it shows the present. */
 import { beforeEach, expect, test } from '@jest/globals';
-import { Brain } from '../../../speaker/brain.ts';
+import {
+  ENDPOINT_SLICE,
+  IP_ADDRESS_POOL,
+  L2_ADVERTISEMENT,
+  NODE,
+  SERVICE,
+} from '../../../kube/kube.ts';
+import type { KubeObject } from '../../../kube/objects.ts';
+import { Brain, WATCHED } from '../../../speaker/brain.ts';
 import { speakerMetrics } from '../../../speaker/io/metrics.ts';
 import type { SpeakerMetrics } from '../../../speaker/io/metrics.ts';
 
@@ -52,6 +60,52 @@ test('every counter is of this scrape, and the reflex is asked once', async () =
     'arpeggio_speaker_beats_dropped_total{reason="unsendable"} 3',
   ]);
   expect(asked).toBe(2);
+});
+
+/** One Service that this node may announce. */
+const OBJECTS: readonly object[] = [
+  {
+    ...IP_ADDRESS_POOL,
+    metadata: { name: 'lan', namespace: 'metallb-system' },
+    spec: { addresses: ['192.0.2.240/28'] },
+  },
+  { ...L2_ADVERTISEMENT, metadata: { name: 'all', namespace: 'metallb-system' } },
+  { ...NODE, metadata: { name: 'node1' } },
+  {
+    ...SERVICE,
+    metadata: { name: 'web', namespace: 'default' },
+    spec: { type: 'LoadBalancer', ports: [{ port: 80 }] },
+    status: { loadBalancer: { ingress: [{ ip: '192.0.2.240' }] } },
+  },
+  {
+    ...ENDPOINT_SLICE,
+    metadata: {
+      name: 'web-1',
+      namespace: 'default',
+      labels: { 'kubernetes.io/service-name': 'web' },
+    },
+    addressType: 'IPv4',
+    endpoints: [{ addresses: ['192.0.2.1'] }],
+  },
+];
+
+test("what is announced has MetalLB's name and labels, and goes with the address", async () => {
+  for (const object of OBJECTS as readonly KubeObject[]) {
+    brain.handle({ kind: 'watch', resource: object, event: { type: 'put', object } }, 0);
+  }
+  for (const resource of WATCHED) {
+    brain.handle({ kind: 'watch', resource, event: { type: 'synced' } }, 0);
+  }
+  brain.tick(brain.deadline() ?? 0);
+  const announced = async (...held: readonly string[]): Promise<string[]> => {
+    const now = { phase: 'serving', cause: 'confirmed', peers: new Map() } as const;
+    brain.handle({ kind: 'reflex', state: { ...now, held, conflicts: [], links: [] } }, 1000);
+    const text = await metrics.registry.metrics();
+    return text.split('\n').filter((line) => line.startsWith('metallb_speaker_announced{'));
+  };
+  const labels = 'service="default/web",protocol="layer2",node="node1",ip="192.0.2.240"';
+  expect(await announced('192.0.2.240')).toEqual([`metallb_speaker_announced{${labels}} 1`]);
+  expect(await announced()).toEqual([]);
 });
 
 test('strangers are counted, and troubles are there as long as they are', async () => {
