@@ -4,6 +4,7 @@
  * it is said, and its repetition is not.
  */
 import type { Note } from '../lib/note.ts';
+import { cut } from '../lib/quote.ts';
 import type { ReportedTrouble } from '../owners/report.ts';
 import type { Conflict } from './reflexport.ts';
 
@@ -23,7 +24,8 @@ export class Troubles {
   }
 
   /** All that a source has to say now; what is new in it, and what is over. */
-  tell(source: string, troubles: readonly ReportedTrouble[]): readonly Note[] {
+  tell(source: string, told: readonly ReportedTrouble[]): readonly Note[] {
+    const troubles = told.map(({ reason, sentence }) => ({ reason, sentence: fit(sentence) }));
     const before = this.#bySource.get(source) ?? [];
     if (troubles.length === 0) this.#bySource.delete(source);
     else this.#bySource.set(source, troubles);
@@ -60,6 +62,13 @@ export class Troubles {
     return notes;
   }
 }
+
+/** For a report, which takes one line (owners/report.ts), whatever a kernel or agent said. */
+function fit(sentence: string): string {
+  return cut(sentence.replaceAll(/\p{Cc}+/gu, ' '), LONGEST);
+}
+
+const LONGEST = 1000;
 
 function idOf({ ip, mac, link, withheld }: Conflict): string {
   return `${ip} ${mac} ${link} ${withheld}`;

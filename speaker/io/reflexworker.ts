@@ -13,6 +13,7 @@ import type { Note } from '../../lib/note.ts';
 import type { Result } from '../../lib/result.ts';
 import { formatIp } from '../../net/ip.ts';
 import type { DataPlane } from '../dataplane.ts';
+import { Displaced, mendedText } from '../displaced.ts';
 import type { LinkIndex } from '../links.ts';
 import { unpackOrders } from '../orderwire.ts';
 import { Reflex } from '../reflex.ts';
@@ -53,6 +54,9 @@ class ReflexWorker {
   readonly #strictArp = new StrictArp(excluded, (troubles) =>
     post({ kind: 'troubles', source: 'strictarp', troubles }),
   );
+  readonly #displaced = new Displaced();
+  /** As told last. */
+  #displacedText = '[]';
   readonly #linkNames = new Map<LinkIndex, string>();
   readonly #watching = new AbortController();
   readonly #machine: Reflex;
@@ -111,6 +115,7 @@ class ReflexWorker {
   #link(event: LinkEvent): void {
     if (event.kind === 'synced') return;
     if (event.kind === 'delete') {
+      this.#displaced.gone(this.#nameOf(event.index));
       this.#linkNames.delete(event.index);
       this.#strictArp.remove(event.index);
       this.put({ kind: 'unlink', index: event.index });
@@ -134,6 +139,7 @@ class ReflexWorker {
       case 'attach':
         return this.#attach(output.link);
       case 'detach':
+        this.#displaced.gone(this.#nameOf(output.index));
         return this.#may(this.#plane.detach(output.index), output.index);
       case 'send':
         return this.#may(this.#plane.send(output.link, output.frame), output.link);
@@ -159,8 +165,9 @@ class ReflexWorker {
 
   #attach(link: { readonly index: LinkIndex; readonly mac: string }): void {
     const attached = this.#plane.attach(link);
-    const name = this.#linkNames.get(link.index);
+    const name = this.#nameOf(link.index);
     if (attached.ok) {
+      this.#displaced.attached(name);
       note('info', 'LinkAttached', `answering on ${name}`, { interface: name, mac: link.mac });
       return;
     }
@@ -168,7 +175,9 @@ class ReflexWorker {
   }
 
   #attachFailed(index: LinkIndex, message: string): void {
-    note('warn', 'LinkFailed', message, { interface: this.#linkNames.get(index) });
+    const name = this.#nameOf(index);
+    note('warn', 'LinkFailed', message, { interface: name });
+    this.#displaced.failed(name, message);
     // Not from within the driver: the machine must not be entered twice.
     queueMicrotask(() => this.put({ kind: 'attach-failed', index, message }));
   }
@@ -177,13 +186,20 @@ class ReflexWorker {
     for (const [index, result] of this.#plane.mend()) {
       if (!result.ok) this.#attachFailed(index, result.error);
       else {
-        const name = this.#linkNames.get(index);
-        const how =
-          result.value === 'gone' ? 'took the responder off' : 'hung a program before it on';
-        const what = `somebody ${how} ${name}; it is back in its place`;
-        note('warn', 'LinkMended', what, { interface: name });
+        const name = this.#nameOf(index);
+        note('warn', 'LinkMended', mendedText(name, result.value), { interface: name });
+        this.#displaced.mended(name, result.value, monotonic());
       }
     }
+    const troubles = this.#displaced.troubles(monotonic());
+    const text = JSON.stringify(troubles);
+    if (text === this.#displacedText) return;
+    this.#displacedText = text;
+    post({ kind: 'troubles', source: 'responder', troubles });
+  }
+
+  #nameOf(index: LinkIndex): string {
+    return this.#linkNames.get(index) ?? `interface ${index}`;
   }
 
   /** A plane that refuses to be told the truth must not go on answering: the process ends. */
