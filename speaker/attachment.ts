@@ -8,7 +8,7 @@ import { formatIp } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
 import type { PlaneLink } from './dataplane.ts';
 import { EXCLUDED_LINKS, isLinkLocal, subnetsOf, unusable } from './links.ts';
-import type { Link, LinkIndex } from './links.ts';
+import type { Link, LinkIndex, LinkPrefix } from './links.ts';
 import type { NamedLink } from './table.ts';
 import { sameList } from './vip.ts';
 
@@ -98,9 +98,11 @@ export class Attachment {
     return unusable(link, this.#excluded) === undefined;
   }
 
+  /** Without link-local addresses, which come a second after each link. */
   #looksOf({ index, name, addresses, prefixes = [] }: Link): readonly string[] {
-    const lengths = prefixes.map(({ ip, length }) => `${formatIp(ip)}/${length}`);
-    return [name, ...addresses.map(formatIp), ...lengths, ...this.#portsOf(index)];
+    const lengths = prefixes.filter(({ ip }) => !isLinkLocal(ip)).map(textOf);
+    const own = addresses.filter((ip) => !isLinkLocal(ip)).map(formatIp);
+    return [name, ...own, ...lengths, ...this.#portsOf(index)];
   }
 
   /** What a bridge or bond gets a port to has heard of nothing; containers come and go too often. */
@@ -115,6 +117,10 @@ export class Attachment {
     const subnets = this.#onePerSubnet ? { subnets: subnetsOf(link) } : {};
     return { index, mac, ip4: ip4Of(link), name, addresses, ...subnets };
   }
+}
+
+function textOf({ ip, length }: LinkPrefix): string {
+  return `${formatIp(ip)}/${length}`;
 }
 
 function ip4Of({ addresses }: Link): Ip | undefined {

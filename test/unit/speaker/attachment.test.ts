@@ -66,6 +66,7 @@ test.each<[string, Partial<Link> & { readonly at?: string }, string]>([
   ['another MAC', { mac: '02:64:00:00:00:99' }, '+2'],
   ['another IPv4 address', { at: '192.0.2.77' }, '+2 ~2'],
   ['another IPv6 address', { addresses: [ip('192.0.2.2'), ip('2001:db8::2')] }, '~2'],
+  ['a link-local address', { addresses: [ip('192.0.2.2'), ip('fe80::2')] }, 'nothing'],
   ['another length', { prefixes: [{ ip: ip('192.0.2.2'), length: 25 }] }, '~2'],
   ['no carrier', { up: false }, '-2'],
   ['a master', { master: 7 }, '-2'],
@@ -80,6 +81,18 @@ test('a link that comes back is attached; after none at all it is the first', ()
   expect(said(attachment.remove(2))).toBe('-2');
   expect(said(attachment.remove(3))).toBe('-3');
   expect(said(attachment.put(link(4)))).toBe('+4!');
+});
+
+test('a bridge is told of again when it gets a port that is up, or that comes back', () => {
+  const port = (change: Partial<Link> = {}): string =>
+    said(attachment.put(link(4, { master: 2, ...change })));
+  expect(port()).toBe('~2');
+  expect(port()).toBe('nothing');
+  expect(port({ up: false })).toBe('~2');
+  expect(port()).toBe('~2');
+  expect(said(attachment.put(link(3, { master: 2 })))).toBe('-3 ~2');
+  expect(said(attachment.remove(4))).toBe('~2');
+  expect(said(attachment.put(link(5, { master: 2, name: 'cali5' })))).toBe('nothing');
 });
 
 test('what is left out may change as it likes', () => {
