@@ -61,6 +61,14 @@ export class Segment {
     return this.#plugIn('control', this.control, 10);
   }
 
+  /** A second cable for a host: `eth1` there, without addresses and not up yet. */
+  addCable({ name, namespace }: Host, mac: string): void {
+    this.#switch.ip(
+      `link add ${name}b type veth peer name eth1 address ${mac} netns ${namespace.name}`,
+      `link set ${name}b master br0 up`,
+    );
+  }
+
   /** Pulls the cable: both ends lose carrier, addresses stay. */
   unplug(host: Host): void {
     this.#switch.ip(`link set ${host.name} down`);
