@@ -55,6 +55,7 @@ const POOLS: readonly Refused[] = [
   ['a prefix that is too long', pool('203.0.113.0/33'), 'spec.addresses[0]', 'must be a CIDR'],
   ['a space in a CIDR', pool(' 203.0.113.0/28'), 'spec.addresses[0]', 'must be a CIDR'],
   ['three ends', pool('203.0.113.1-203.0.113.2-203.0.113.3'), 'spec.addresses[0]', 'a range'],
+  ['mapped addresses', pool('::ffff:192.0.2.0/124'), 'spec.addresses[0]', 'must be a CIDR'],
   ['half a range', pool('203.0.113.1-'), 'spec.addresses[0]', 'must be a CIDR'],
   ['two families', pool('203.0.113.1-2001:db8:f::1'), 'spec.addresses[0]', 'one address family'],
   [
@@ -302,6 +303,7 @@ const PEERS: readonly Refused[] = [
   ['a VRF of two lines', peer({ vrf: 'a\rb' }), 'spec.vrf', 'invalid characters'],
   ['no local AS number', peer({ localASN: 0 }), 'spec.localASN', '1'],
   ['v1beta1: no peer AS number', older({ peerASN: 0 }), 'spec.peerASN', 'missing peer ASN'],
+  ['a mapped address', peer({ peerAddress: '::ffff:192.0.2.1' }), 'spec.peerAddress', 'invalid'],
   ['v1beta1: no address', older({ peerAddress: 'a' }), 'invalid BGPPeer address'],
   ['v1beta1: a hold time of 2 s', older({ holdTime: '2s' }), 'must be 0 or >=3s'],
   ['BFD: 9 ms', bfd({ receiveInterval: 9 }), 'spec.receiveInterval', '10'],

@@ -21,8 +21,8 @@ function problemsOf({ name = 'new', namespace = SYSTEM, kind, spec, ...rest }: C
   return admit({ operation: 'CREATE', object, namespace: SYSTEM }, none).problems;
 }
 
-/** Not a part of the configuration, or a limit that only CEL needs. */
-const API_ONLY = new Set(['more than 128 entries']);
+/** Not a part of the configuration, a limit that only CEL needs, or what it does not know. */
+const API_ONLY = new Set(['more than 128 entries', 'mapped addresses', 'a mapped address']);
 const isJudged = ([what, { kind }]: readonly [string, Case, ...string[]]): boolean =>
   kind !== 'AddressClaim' && !API_ONLY.has(what);
 
