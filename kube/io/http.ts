@@ -132,7 +132,8 @@ export class Http {
         socket.setKeepAlive(true, PROBE_AFTER);
         asked.setTimeout(ANSWER_LIMIT);
       };
-      if (asked.reusedSocket) connected();
+      // Not `reusedSocket`, which says nothing of one that another request has just left.
+      if (!socket.connecting) connected();
       else socket.once(this.#isSecure ? 'secureConnect' : 'connect', connected);
     });
     return asked;
