@@ -49,7 +49,10 @@ class Hooks {
     const attached = this.#ingress.attach(index);
     if (!attached.ok) return attached;
     // An earlier process may have left a guard.
-    if (this.#egress === undefined) return this.#clsact.detach(index, 'egress');
+    if (this.#egress === undefined) {
+      this.#clsact.sweep(index, 'egress');
+      return ok(undefined);
+    }
     const guarded = this.#egress.attach(index);
     if (!guarded.ok) this.#ingress.detach(index);
     return guarded;

@@ -49,9 +49,16 @@ export class Clsact {
   detach(index: LinkIndex, side: Side): Result<void, string> {
     const removed = this.#requests.request((sequence) => deleteFilter(sequence, index, side));
     if (!removed.ok && !NO_FILTER.has(removed.error.code)) return refused(removed.error);
-    if (removed.ok) this.#ours.add(index);
     if (this.#ours.has(index)) this.#removeQdisc(index);
     return ok(undefined);
+  }
+
+  /** Before anything of this process hangs there: what is found was left by an earlier one. */
+  sweep(index: LinkIndex, side: Side): void {
+    const removed = this.#requests.request((sequence) => deleteFilter(sequence, index, side));
+    if (!removed.ok) return;
+    this.#ours.add(index);
+    this.#removeQdisc(index);
   }
 
   /** One that does nothing is no harm, so a refusal is none. */

@@ -62,7 +62,7 @@ export class Hook {
     if (this.#hung.has(index)) return ok(undefined);
     if (this.#mode === 'clsact') return this.#attachFilter(index);
     // A filter that an earlier process left would answer beside us, with its old lease.
-    this.#clsact.detach(index, this.#side);
+    this.#clsact.sweep(index, this.#side);
     const fd = attachTcx(this.#native, this.#program, index, this.#side);
     if (fd >= 0) {
       this.#hung.set(index, fd);
