@@ -60,7 +60,7 @@ export type FromReflex =
   | { readonly kind: 'stopped' };
 
 /** A small heap keeps collections short; ten thousand orders take about 10 MB. */
-const LIMITS = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 8 };
+const LIMITS = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 3 };
 
 export class ReflexThread {
   readonly #worker: Worker;
