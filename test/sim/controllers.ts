@@ -11,6 +11,7 @@ import type { KubeFailure } from '../../kube/kube.ts';
 import { claimRequest } from '../../controller/claimrequest.ts';
 import { Leader } from '../../controller/leader.ts';
 import type { LeaderInput } from '../../controller/leader.ts';
+import { Reports } from '../../controller/reports.ts';
 import { err } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
 import type { Random } from '../../lib/random.ts';
@@ -28,6 +29,8 @@ export interface Circumstances {
   readonly random: Random;
   /** In how many of a hundred requests the connection breaks. */
   readonly faults: number;
+  /** Speakers report. */
+  readonly speakers?: boolean;
 }
 
 interface Happening {
@@ -154,11 +157,12 @@ export class Replica {
   start(): void {
     this.kill();
     const simulation = this.#simulation;
-    const { leases } = simulation.circumstances;
+    const { leases, speakers } = simulation.circumstances;
     this.#life += 1;
     this.#controller = new Controller(() => simulation.wall(), {
       namespace: NAMESPACE,
       standsBy: leases,
+      reports: speakers === true ? new Reports('seed') : undefined,
     });
     const identity = `controller${this.#index}.${this.#life}`;
     const options = {
@@ -181,6 +185,11 @@ export class Replica {
       this.#news({ type: 'watched', resource, event: { type: 'synced' } });
     }
     this.#settle();
+  }
+
+  /** News of something else than an object, late. */
+  hear(input: ControllerInput): void {
+    this.#later(this.#simulation.delay(), input);
   }
 
   kill(): void {

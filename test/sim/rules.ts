@@ -11,6 +11,7 @@ import type { Instant } from '../../lib/time.ts';
 import { formatIp } from '../../net/ip.ts';
 import { KINDS, shownBy } from './apisource.ts';
 import type { Simulation } from './controllers.ts';
+import type { Strangers } from './strangers.ts';
 
 /** Without claims a double may last so long. */
 const HEALED_WITHIN = 1000;
@@ -28,6 +29,7 @@ export class Rules {
   /** How often a Service came to show another address. */
   given = 0;
   readonly #simulation: Simulation;
+  readonly #strangers: Strangers | undefined;
   /** Since when two Services show the same address. */
   readonly #doubles = new Map<string, Instant>();
   #shown = new Map<string, readonly string[]>();
@@ -37,8 +39,10 @@ export class Rules {
   #werePoolsChanged = false;
   #specs = new Map<string, string>();
 
-  constructor(simulation: Simulation) {
+  /** `strangers`: an address that they have, or had, may be taken from a Service. */
+  constructor(simulation: Simulation, strangers?: Strangers) {
     this.#simulation = simulation;
+    this.#strangers = strangers;
   }
 
   say(complaint: string): void {
@@ -129,6 +133,7 @@ export class Rules {
       if (shownBy(service).some((ip) => !before.includes(ip))) this.given += 1;
       const lost = before.filter((ip) => !shownBy(service).includes(ip));
       if (lost.length === 0 || this.#specs.get(uid) === 'changed') continue;
+      if (lost.every((ip) => this.#strangers?.everHad(ip) === true)) continue;
       // Who shares must leave when the other one changes its mind.
       if (this.#sharers.has(uid)) continue;
       if (!this.#werePoolsChanged && this.#simulation.circumstances.claims) {
@@ -171,6 +176,8 @@ export class Rules {
     if (condition?.reason === 'AddressBeingReleased') this.say(`${name} waits for ever`);
     const wish = claim.ok ? claim.value.requested.map(formatIp).join() : '';
     if (shown.length > 0 && wish !== '' && shown.join() !== wish) this.say(`${name} has another`);
+    const contested = shown.find((ip) => wish === '' && this.#strangers?.has(ip) === true);
+    if (contested !== undefined) this.say(`${name} has ${contested}, which a stranger has`);
   }
 }
 
