@@ -105,7 +105,7 @@ export class Attachment {
     return [name, ...own, ...lengths, ...this.#portsOf(index)];
   }
 
-  /** What a bridge or bond gets a port to has heard of nothing; containers come and go too often. */
+  /** A segment that a bridge gets a port to has heard nothing yet; containers come too often. */
   #portsOf(master: LinkIndex): readonly string[] {
     const ports = [...this.#known.values()].filter((link) => link.master === master && link.up);
     const known = ports.filter(({ name }) => !this.#excluded.some((each) => each.test(name)));

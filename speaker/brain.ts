@@ -22,6 +22,8 @@ import type { Machine } from '../lib/machine.ts';
 import type { Note } from '../lib/note.ts';
 import type { Instant } from '../lib/time.ts';
 import type { ReportedTrouble, SpeakerStatus } from '../owners/report.ts';
+import { NOTHING_OWNED, ownedOf, tellOwned } from './announced.ts';
+import type { Announced, Owned } from './announced.ts';
 import { forwardsOf } from './forward.ts';
 import type { Forward } from './forward.ts';
 import { Planner, SENTENCES } from './plan.ts';
@@ -64,12 +66,6 @@ export type BrainOutput =
   | { readonly kind: 'configured'; readonly held: Held }
   | { readonly kind: 'note'; readonly note: Note };
 
-/** An address that this node answers for, and a Service that holds it. */
-export interface Announced {
-  readonly service: string;
-  readonly ip: string;
-}
-
 /** Changes come in bursts (a file with ten objects, a list of ten thousand): wait for the rest. */
 const SETTLE = 2;
 /** More to plan, more to wait for: at ten thousand Services a plan takes half a second. */
@@ -90,7 +86,7 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
   #plan: Plan = { orders: new Map(), silent: new Map(), holders: new Map() };
   #told: Omit<Told, 'kind'> | undefined;
   #reflex: ReflexState | undefined;
-  #announced: readonly Announced[] = [];
+  #owned: Owned = NOTHING_OWNED;
   #decideAt: Instant | undefined;
   /** Reported and not solved, by place. */
   readonly #sourceProblems = new Map<string, string>();
@@ -105,7 +101,7 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
 
   /** What this node answers for now. */
   get announced(): readonly Announced[] {
-    return this.#announced;
+    return this.#owned.announced;
   }
 
   /** What there is to report; `plane` is the data plane's name. */
@@ -206,7 +202,7 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
     if (this.#forwarding && deadOf(before).join() !== deadOf(state).join()) {
       this.#decideAt ??= now;
     }
-    this.#reportAnnounced();
+    this.#reportOwned();
     this.#out.push({ kind: 'changed' });
   }
 
@@ -222,7 +218,7 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
     const slices = this.#slices();
     this.#replan(config, nodes, slices);
     if (this.#forwarding) this.#forward(slices);
-    this.#reportAnnounced();
+    this.#reportOwned();
   }
 
   #readConfig(): void {
@@ -316,36 +312,12 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
     this.#out.push({ kind: 'forward', forwards });
   }
 
-  /** Events and log lines for what this node began or ceased to answer; on change only. */
-  #reportAnnounced(): void {
-    const before = new Map(this.#announced.map((each) => [nameOf(each), each]));
-    const after = new Map<string, Announced>();
-    for (const ip of this.#reflex?.held ?? []) {
-      for (const service of this.#plan.holders.get(ip) ?? []) {
-        after.set(nameOf({ service, ip }), { service, ip });
-      }
-    }
-    this.#announced = [...after.values()];
-    const { put, remove } = diff(before, after, () => true);
-    for (const { service, ip } of put.values()) {
-      this.#note('info', 'ServiceAnnounced', `${ip} is answered from here`, { service, ip });
-    }
-    for (const key of remove) {
-      const gone = before.get(key);
-      if (gone !== undefined)
-        this.#note('info', 'ServiceWithdrawn', `${gone.ip} let go`, { ...gone });
-    }
-    for (const service of new Set([...put.values()].map((each) => each.service))) {
-      const message = `announcing from node "${this.#self}" with protocol "layer2"`;
-      const event: KubeEvent = {
-        resource: SERVICE,
-        key: service,
-        type: 'Normal',
-        reason: 'nodeAssigned',
-        message,
-      };
-      this.#out.push({ kind: 'event', event });
-    }
+  #reportOwned(): void {
+    const before = this.#owned;
+    this.#owned = ownedOf(this.#plan, this.#reflex);
+    const { notes, events } = tellOwned(before, this.#owned, this.#self, this.#plan);
+    this.#say(notes);
+    for (const event of events) this.#out.push({ kind: 'event', event });
   }
 
   // --- the snapshot -------------------------------------------------------------------------
@@ -375,10 +347,6 @@ export class Brain implements Machine<BrainInput, BrainOutput> {
   #note(level: Note['level'], event: string, msg: string, fields: Note['fields'] = {}): void {
     this.#out.push({ kind: 'note', note: { level, event, msg, fields } });
   }
-}
-
-function nameOf({ service, ip }: Announced): string {
-  return `${service} ${ip}`;
 }
 
 function deadOf(state: ReflexState | undefined): string[] {

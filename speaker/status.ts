@@ -10,11 +10,10 @@ import type {
   SpeakerStatus,
   Standing,
 } from '../owners/report.ts';
-import { firstOfSubnets } from './links.ts';
+import { interfacesOf, missingOf, ownedOf } from './announced.ts';
 import { SENTENCES } from './plan.ts';
 import type { Plan } from './plan.ts';
 import type { Conflict, ReflexState } from './reflexport.ts';
-import type { Order } from './vip.ts';
 
 export interface Known {
   readonly plan: Plan;
@@ -28,13 +27,20 @@ export function statusOf({ plan, reflex, plane, troubles }: Known): SpeakerStatu
   const peers = [...(reflex?.peers ?? [])].toSorted(([a], [b]) => (a < b ? -1 : 1));
   const standing = (word: Standing): readonly string[] =>
     peers.filter(([, is]) => is === word).map(([node]) => node);
+  const missing = missingOf(plan, ownedOf(plan, reflex));
   return {
     phase: reflex?.phase ?? 'listening',
     plane,
-    addresses: (reflex?.held ?? []).toSorted().map((ip) => addressOf(ip, plan, reflex)),
-    silent: [...plan.silent]
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([service, reason]) => ({ service, reason, sentence: SENTENCES[reason] })),
+    addresses: (reflex?.held ?? [])
+      .toSorted()
+      .map((ip) => addressOf(ip, plan, reflex))
+      .filter(({ interfaces }) => interfaces.length > 0),
+    silent: [
+      ...[...plan.silent].map(([service, reason]) => {
+        return { service, reason, sentence: SENTENCES[reason] };
+      }),
+      ...missing,
+    ].toSorted((a, b) => (a.service < b.service ? -1 : 1)),
     conflicts: (reflex?.conflicts ?? [])
       .toSorted((a, b) => (idOf(a) < idOf(b) ? -1 : 1))
       .map((each) => conflictOf(each, plan)),
@@ -60,15 +66,4 @@ function conflictOf({ ip, mac, link, withheld }: Conflict, plan: Plan): Reported
 
 function idOf({ ip, mac, link }: Conflict): string {
   return `${ip} ${mac} ${link}`;
-}
-
-function interfacesOf(
-  order: Order | undefined,
-  links: ReflexState['links'],
-): ReportedAddress['interfaces'] {
-  const chosen = order?.interfaces ?? 'all';
-  const used = chosen === 'all' ? links : links.filter(({ name }) => chosen.includes(name));
-  return firstOfSubnets(used)
-    .map(({ name, mac }) => ({ name, mac }))
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }

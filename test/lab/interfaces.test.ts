@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { whoHas } from '../../lab/probe.ts';
-import { BRIDGE_MAC, CHANGES, LinkStage, VIP4, VIP6 } from './linkstage.ts';
+import { BRIDGE_MAC, CHANGES, LAN4, LinkStage, VIP4, VIP6 } from './linkstage.ts';
 import type { Cable } from './linkstage.ts';
 
 jest.setTimeout(90_000);
@@ -50,6 +50,18 @@ test('a bridge answers with its own MAC for what is plugged into it', async () =
   stage.change('link set eth1 nomaster');
   await stage.reported(VIP4, ['br0', 'eth0', 'eth1']);
   for (const vip of [VIP4, VIP6]) expect(await whoHas(eth1.client, vip)).toBe(eth1.mac);
+});
+
+test('an address of interfaces that are not there has a reason', async () => {
+  const reason = async (): Promise<string | undefined> =>
+    (await stage.report())?.silent.find(({ service }) => service === 'default/lan')?.reason;
+  expect(await reason()).toBe('InterfaceMissing');
+  stage.change('link set eth1 name lan1');
+  await stage.reported(LAN4, ['lan1']);
+  expect(await reason()).toBeUndefined();
+  stage.change('link set lan1 name eth1');
+  await stage.reported(LAN4, []);
+  expect(await reason()).toBe('InterfaceMissing');
 });
 
 test('groups are joined on interfaces that come later', async () => {
