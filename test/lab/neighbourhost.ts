@@ -28,7 +28,7 @@ export interface Heard {
 export class NeighbourHost implements Guest {
   readonly heard: Heard[] = [];
   readonly #child: ChildProcess;
-  readonly #stacks: Stack[] = [];
+  #stacks: readonly Stack[] = [];
   #onHeard: (one: Heard) => void = () => {};
   #isReady = false;
   /** The clock of the caches runs ahead of the machine's by this. */
@@ -62,11 +62,12 @@ export class NeighbourHost implements Guest {
     return host;
   }
 
-  /** What hears from now on; `onHeard` is called after the caches have had the frame. */
-  add(...stacks: readonly Stack[]): void {
-    this.#stacks.push(...stacks);
+  /** Makes these the caches that hear and ask from now on. */
+  house(stacks: readonly Stack[]): void {
+    this.#stacks = stacks;
   }
 
+  /** Called with every frame after the caches have had it. */
   onHeard(call: (one: Heard) => void): void {
     this.#onHeard = call;
   }

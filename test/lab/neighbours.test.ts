@@ -4,7 +4,7 @@
  * unicast probes are answered; when it dies, each is moved by what docs/neighbours.md says, and
  * none is left with the dead one's MAC.
  */
-import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { neighbour } from '../../lab/probe.ts';
 import type { Host } from '../../lab/segment.ts';
 import { until } from '../../lab/until.ts';
@@ -57,15 +57,17 @@ describe.each(PLANES)('on the %s plane', (plane) => {
   let host: NeighbourHost;
   let stacks: Stack[];
 
-  beforeEach(async () => {
+  beforeAll(async () => {
     hood = new Neighbourhood('neighbours', { nodes: 2, plane });
     hood.serve({ web: [TEXT4, TEXT6] });
     await hood.startSpeakers();
     host = await hood.packetHost();
-    stacks = everybody();
-    host.add(...stacks);
   });
-  afterEach(() => hood.close());
+  afterAll(() => hood.close());
+  beforeEach(() => {
+    stacks = everybody();
+    host.house(stacks);
+  });
 
   function all(mac: string): boolean {
     return stacks.every((stack) => stack.mac === mac);
@@ -99,6 +101,41 @@ describe.each(PLANES)('on the %s plane', (plane) => {
   function agree(): boolean {
     return stacks.every(({ mac }) => mac !== undefined && mac === stacks[0]?.mac);
   }
+
+  test('a node that lives and has lost the address keeps nobody, not even the deaf', async () => {
+    const first = await owner();
+    const second = hood.segment.nodes.find((node) => node !== first);
+    if (second === undefined) throw new Error('no other node');
+    hood.speakerOn(first).signal('SIGSTOP');
+    await host.live(() => all(second.mac), 'all have moved to the other');
+    const woken = monotonic();
+    hood.speakerOn(first).signal('SIGCONT');
+    await until(() => rounds(first.mac, woken).arp.length > 0, {
+      withinMs: 15_000,
+      what: 'the first one is back',
+    });
+    // The second one is asked in unicast, which it would hear; its silence moves them.
+    await host.live(() => all(first.mac), 'all have moved back');
+    const deaf = stacks.filter(({ name }) => MOVED_BY[name] === undefined);
+    expect(deaf.map(({ by, lost }) => [by, lost])).toEqual(deaf.map(() => ['answer', 2]));
+  });
+
+  test('who wants an address for itself is told, by either family and with a nonce', async () => {
+    const { mac } = await owner();
+    const theirs = '02:64:00:00:03:01';
+    const nonce = Uint8Array.of(6, 5, 4, 3, 2, 1);
+    const claimants = [
+      new Claimant(VIP4, theirs),
+      new Claimant(VIP6, theirs),
+      new Claimant(VIP6, theirs, nonce),
+    ];
+    for (const claimant of claimants) {
+      host.onHeard(({ frame }) => claimant.receive(frame));
+      host.send(claimant.question);
+      await until(() => claimant.holder !== undefined, { withinMs: 3000, what: 'an answer' });
+      expect(claimant.holder).toBe(mac);
+    }
+  });
 
   test('all move to the new owner, none stays with the dead one', async () => {
     const old = await owner();
@@ -140,22 +177,5 @@ describe.each(PLANES)('on the %s plane', (plane) => {
     await host.live(() => probing.every(({ confirmed }) => confirmed >= 2), 'all stay');
     expect(all(next.mac)).toBe(true);
     expect(rounds(old.mac, killed)).toEqual({ arp: [], ndp: [] });
-  });
-
-  test('who wants an address for itself is told, by either family and with a nonce', async () => {
-    const { mac } = await owner();
-    const theirs = '02:64:00:00:03:01';
-    const nonce = Uint8Array.of(6, 5, 4, 3, 2, 1);
-    const claimants = [
-      new Claimant(VIP4, theirs),
-      new Claimant(VIP6, theirs),
-      new Claimant(VIP6, theirs, nonce),
-    ];
-    for (const claimant of claimants) {
-      host.onHeard(({ frame }) => claimant.receive(frame));
-      host.send(claimant.question);
-      await until(() => claimant.holder !== undefined, { withinMs: 3000, what: 'an answer' });
-      expect(claimant.holder).toBe(mac);
-    }
   });
 });
