@@ -10,8 +10,10 @@
  *   0x20  the lease is over
  *
  * Beyond crashes, it looks for answers that nobody may give, answers that are no answer to their
- * question, and a table that forgets.
+ * question, claims that nobody made or that are missed, frames that the guard must leave alone or
+ * must not, and a table that forgets.
  */
+#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #define BUCKETS 16
@@ -31,32 +33,41 @@
 #define UNTOUCHED 0xa5
 
 static const __u8 mac[6] = {2, 0x64, 0, 0, 0, 2};
+static const __u8 own4[4] = {198, 51, 100, 7};
 static const __u8 vip4[4] = {192, 0, 2, 240};
 static const __u8 vip6[16] = {0x20, 1, 0x0d, 0xb8, [14] = 2, [15] = 0x40};
 static struct shared shared;
 
-static struct in6 mapped(const __u8 *ip, size_t length)
+static struct in6 key_of(const __u8 *ip, size_t length)
 {
 	struct in6 in = {{0, 0, NET32(0xffff), 0}};
 	memcpy((__u8 *)&in + sizeof in - length, ip, length);
 	return in;
 }
 
-/* One address of each family on every link, the next one only on another link. */
+/*
+ * One address of each family on every link, the next one only on another link, the one after that
+ * watched.
+ */
 static void fill(struct tables *t, bool lapsed)
 {
 	struct link link = {.bit = 3};
-	struct vip everywhere = {.links = ~0ull}, elsewhere = {.slot = 1, .links = 1};
+	struct vip everywhere = {.links = ~0ull, .flags = VIP_GUARD};
+	struct vip elsewhere = {.slot = 1, .links = 1, .flags = VIP_GUARD};
+	struct vip watched = {.slot = 2, .links = ~0ull, .flags = VIP_GUARD | VIP_WATCH};
 	memcpy(&link.mac, mac, sizeof mac);
+	memcpy(&link.ip4, own4, sizeof own4);
 	MUST(put_link(t, OURS, &link) == 0);
-	struct in6 ip[2] = {mapped(vip4, sizeof vip4), mapped(vip6, sizeof vip6)};
+	struct in6 ip[2] = {key_of(vip4, sizeof vip4), key_of(vip6, sizeof vip6)};
 	for (int i = 0; i < 2; i++) {
 		MUST(put_vip(t, &ip[i], &everywhere) == 0);
 		((__u8 *)&ip[i])[15]++;
 		MUST(put_vip(t, &ip[i], &elsewhere) == 0);
+		((__u8 *)&ip[i])[15]++;
+		MUST(put_vip(t, &ip[i], &watched) == 0);
 	}
-	memset(&shared, 0, sizeof shared.lease + sizeof shared.slots[0] * 2);
-	shared.slots[0] = shared.slots[1] = (struct slot){0};
+	shared.written = shared.read = 0;
+	shared.slots[0] = shared.slots[1] = shared.slots[2] = (struct slot){0};
 	shared.lease = lapsed ? 1 : ~0ull;
 	t->shared = &shared;
 }
@@ -113,6 +124,72 @@ static void check_nd(const __u8 *asked, size_t length, const __u8 *reply, __u32 
 		MUST(!memcmp(reply + 38, asked + 22, 16));
 }
 
+static bool is_arp_type(const __u8 *frame)
+{
+	return frame[12] == 8;
+}
+
+/* Whose address a sound frame says it has, and how; from the bytes alone. */
+static struct in6 claimed_by(const __u8 *frame, enum form *form)
+{
+	static const __u8 nobody[16];
+	bool arp = is_arp_type(frame), asks = arp ? frame[21] == 1 : frame[54] == 135;
+	const __u8 *sender = frame + (arp ? 28 : 22), *target = frame + (arp ? 38 : 62);
+	bool probes = asks && !memcmp(sender, nobody, arp ? 4 : 16);
+	*form = probes ? FORM_probe : asks ? FORM_request : FORM_reply;
+	if (!arp)
+		return key_of(probes || !asks ? target : sender, 16);
+	return key_of(probes ? target : sender, 4);
+}
+
+static void check_claim(__u8 how, const __u8 *frame, size_t length, enum verdict verdict)
+{
+	__u64 seen = shared.slots[0].seen + shared.slots[1].seen + shared.slots[2].seen;
+	bool sound = verdict == VERDICT_reply || verdict >= VERDICT_gratuitous;
+	MUST(shared.written == seen && seen <= 1 && shared.slots[1].seen == 0);
+	if (seen)
+		MUST(sound && !(how & 0x18));
+	if (!sound || how & 0x10)
+		return;
+	enum form form;
+	struct in6 ip = claimed_by(frame, &form);
+	if (seen) {
+		struct sighting *s = &shared.ring[0];
+		MUST(s->link == OURS && s->form == form && !memcmp(&s->ip, &ip, sizeof ip));
+		MUST(memcmp(&s->mac, mac, sizeof mac));
+		MUST(!is_arp_type(frame) || !memcmp(&s->mac, frame + 22, sizeof mac));
+		return;
+	}
+	/* Missed? Only if it is not one of ours here, or if our MAC may be what it named. */
+	bool here = false;
+	for (int n = 0; n <= 2; n += 2) {
+		struct in6 each4 = key_of(vip4, sizeof vip4), each6 = key_of(vip6, sizeof vip6);
+		((__u8 *)&each4)[15] += n;
+		((__u8 *)&each6)[15] += n;
+		here |= !memcmp(&ip, &each4, sizeof ip) || !memcmp(&ip, &each6, sizeof ip);
+	}
+	MUST(!here || memmem(frame, length, mac, sizeof mac));
+}
+
+/* The same bytes as a frame that leaves. */
+static void check_guard(__u8 how, struct frame *frame)
+{
+	const __u8 *bytes = frame->data;
+	struct arp f;
+	__u32 sender = 0;
+	if (frame->length < 14 || memcmp(bytes + 12, "\x08\x06", 2))
+		return;
+	enum care care = guard_arp(frame, &f, &sender);
+	bool sound = frame->length >= 42 && !memcmp(bytes + 14, "\0\1\x08\0\6\4\0", 7) &&
+		     (bytes[21] == 1 || bytes[21] == 2) && !is_tagged(frame) && !(how & 0x10);
+	bool ours = sound && !memcmp(bytes + 28, vip4, 3);
+	bool held = ours && bytes[31] == vip4[3] && !(how & 0x20);
+	bool guarded = ours && !held && bytes[31] >= vip4[3] && bytes[31] <= vip4[3] + 2;
+	bool asks = guarded && bytes[21] == 1 && memcmp(bytes + 28, bytes + 38, 4);
+	MUST(care == (asks ? CARE_rewrite : guarded ? CARE_suppress : CARE_leave));
+	MUST(care != CARE_rewrite || !memcmp(&sender, own4, sizeof own4));
+}
+
 static void ask(__u8 how, const __u8 *bytes, size_t length)
 {
 	struct tables tables = {0};
@@ -132,6 +209,13 @@ static void ask(__u8 how, const __u8 *bytes, size_t length)
 	MUST(verdict < N_VERDICTS && verdict != VERDICT_failed && verdict != VERDICT_stale);
 	MUST(shared.slots[0].lapsed == (verdict == VERDICT_lapsed));
 	MUST(shared.slots[0].answered == 0 && shared.slots[1].lapsed == 0);
+	bool kept = verdict >= VERDICT_restricted && verdict <= VERDICT_lapsed;
+	MUST(shared.slots[0].asked == (verdict == VERDICT_lapsed || verdict == VERDICT_answered));
+	MUST(shared.slots[1].asked == (verdict == VERDICT_restricted));
+	MUST(shared.slots[2].asked == (verdict == VERDICT_watched));
+	MUST(!!claim.silenced == (kept && is_arp_type(frame)));
+	check_claim(how, frame, length, verdict);
+	check_guard(how, &asked);
 	if (verdict == VERDICT_answered) {
 		MUST(!(how & 0x38) && (how & 7) != OTHERHOST);
 		MUST(claim.slot == &shared.slots[0] && claim.now < shared.lease);
