@@ -44,6 +44,11 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
     const found = await flood(rounds, say);
     return { json: found, table: floodTable(found), missed: found.missed };
   },
+  async links({ rounds }, say) {
+    const { links, linksTable } = await import('./links.ts');
+    const followed = await links(rounds, say);
+    return { json: followed, table: linksTable(followed) };
+  },
   async memory(_, say) {
     const { memory, memoryTable } = await import('./memory.ts');
     const measured = await memory(say);

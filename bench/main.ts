@@ -7,6 +7,7 @@
  *   burst [--rounds N]               1,000 Services at a real API server get addresses; root
  *   failover [--kind K] [--runs N]   outages at a client by kind of fault; root
  *   flood [--rounds N]               100,000 questions a second for nobody's addresses; root
+ *   links [--rounds N]               how soon changes of interfaces are announced; root
  *   memory                           both programs with 10,000 Services and EndpointSlices; root
  *   soak [--kind K] [--minutes M]    whether a speaker grows with 1,000 addresses and churn; root
  *

@@ -116,7 +116,7 @@ describe('the table', () => {
     expect([...answers.put.values()].map((each) => each.links)).toEqual([[3], []]);
   });
 
-  test('of links in one subnet the first is announced on; a name chooses among those it names', () => {
+  test('of one subnet the first link is announced on; a name chooses among those it names', () => {
     const subnets = ['192.0.2.0/24'];
     const twins = new Map([...links].map(([index, link]) => [index, { ...link, subnets }]));
     const owned = new Map([order('192.0.2.1'), order('192.0.2.2', ['eth1'])]);
