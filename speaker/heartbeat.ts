@@ -3,7 +3,7 @@
  * peer which of its beats was heard last; those acknowledgements are what leases and takeovers
  * are computed from. Layout, big endian:
  *
- *   0  magic 'ARPG'   4  version 1    5  flags (1 ready, 2 leaving, 4 asks)
+ *   0  magic 'ARPG'   4  version 1    5  flags (1 ready, 2 leaving, 4 asks, 8 impaired)
  *   6  number of acks (16 bits)
  *   8  sender id      16 boot id      24 beat number (48 bits)        30 number of MACs (16 bits)
  *   32 acks of 24 bytes: id 8, boot 8, number 6, age in ms 2 (saturating)
@@ -46,6 +46,8 @@ export interface Beat {
   readonly leaving: boolean;
   /** A claim waits for acknowledgements: answer at once, not with the next regular beat. */
   readonly asks: boolean;
+  /** Should own only what nobody better can: it does not reach its gateway. */
+  readonly impaired: boolean;
   readonly acks: readonly Ack[];
   /** Of the interfaces it answers on: who is seen with one of these is no stranger. */
   readonly macs: readonly Mac[];
@@ -79,7 +81,7 @@ export function emitBeat(beat: Beat, seal: Seal): Uint8Array {
   const view = new DataView(bytes.buffer);
   view.setUint32(0, MAGIC);
   view.setUint8(4, VERSION);
-  view.setUint8(5, (beat.ready ? 1 : 0) | (beat.leaving ? 2 : 0) | (beat.asks ? 4 : 0));
+  view.setUint8(5, flagsOf(beat));
   view.setUint16(6, beat.acks.length);
   putId(view, 8, beat.sender);
   putId(view, 16, beat.boot);
@@ -96,6 +98,10 @@ export function emitBeat(beat: Beat, seal: Seal): Uint8Array {
   const body = bytes.subarray(0, bytes.length - TAG);
   bytes.set(seal.tag(body), body.length);
   return bytes;
+}
+
+function flagsOf({ ready, leaving, asks, impaired }: Beat): number {
+  return (ready ? 1 : 0) | (leaving ? 2 : 0) | (asks ? 4 : 0) | (impaired ? 8 : 0);
 }
 
 export function parseBeat(bytes: Uint8Array, seal: Seal): Result<Beat, BeatFault> {
@@ -127,6 +133,7 @@ export function parseBeat(bytes: Uint8Array, seal: Seal): Result<Beat, BeatFault
     ready: (flags & 1) !== 0,
     leaving: (flags & 2) !== 0,
     asks: (flags & 4) !== 0,
+    impaired: (flags & 8) !== 0,
     acks,
     macs: Array.from({ length: macs }, (_, i) => {
       const at = macsAt + i * MAC;

@@ -50,6 +50,7 @@ export interface Situation {
   readonly serving: boolean;
   readonly links: ReadonlyMap<LinkIndex, NamedLink>;
   readonly mayHold: (node: string) => boolean;
+  readonly isImpaired: (node: string) => boolean;
   /** Nodes, of those that there are, of which nobody knows what they do. */
   readonly unaccounted: ReadonlySet<string>;
   readonly peers: { has(node: string): boolean };
@@ -210,11 +211,11 @@ export class Holdings {
 
   #bids(situation: Situation, hosts: ReadonlySet<string>): ReadonlyMap<string, Bid> {
     const { node } = this.#options;
-    const { mayHold, links } = situation;
+    const { mayHold, isImpaired, links } = situation;
     const everywhere = chosen('all', links).map(pathOf);
     const bids = new Map<string, Bid>();
     for (const [key, order] of this.#orders) {
-      const owner = hosts.has(key) ? undefined : ownerOf(order, mayHold);
+      const owner = hosts.has(key) ? undefined : ownerOf(order, mayHold, isImpaired);
       if (owner !== node) {
         if (owner !== undefined) this.#owners.set(key, owner);
         continue;

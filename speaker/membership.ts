@@ -25,6 +25,8 @@ import { earlier } from '../lib/time.ts';
 import type { Instant, Millis } from '../lib/time.ts';
 import type { Mac } from '../net/mac.ts';
 import type { Ack, Beat, BootId, NodeId } from './heartbeat.ts';
+import { newPeer } from './peer.ts';
+import type { Peer } from './peer.ts';
 import type { Timing } from './timing.ts';
 
 export type Isolation = 'keep' | 'stop';
@@ -34,33 +36,6 @@ export type Standing = 'alive' | 'joining' | 'absent' | 'dead';
 
 /** What became of a beat; the names are metric labels. */
 export type Heard = 'counted' | 'handshake' | 'replayed' | 'stranger';
-
-interface Peer {
-  /** Of the life we have a two-way exchange with; undefined before the first. */
-  boot: BootId | undefined;
-  number: number;
-  heardAt: Instant;
-  /** When this life's first counted beat came: its reports need `dead` of listening. */
-  since: Instant;
-  ready: boolean;
-  inView: boolean;
-  /** Left the view by a majority's word, not by its own. */
-  dead: boolean;
-  /** When it said goodbye. */
-  leftAt: Instant;
-  /** Newest of our own beats it has acknowledged. */
-  acked: number;
-  /** How long ago it had heard the others, by its newest beat. */
-  reports: ReadonlyMap<NodeId, Millis>;
-  /** An earlier life of it may hold addresses until then. */
-  holdsUntil: Instant;
-  /** Earlier lives: their beats are replays. */
-  readonly retired: Set<BootId>;
-  /** A life that has not named our boot id yet. */
-  candidate: { boot: BootId; number: number; at: Instant; ready: boolean } | undefined;
-  /** Since when candidates have come and none finished its first exchange. */
-  knockingSince: Instant;
-}
 
 /** Sending times kept; acknowledgements older than that are past every fence. */
 const SENT_KEPT = 256;
@@ -111,7 +86,10 @@ export class Membership {
   }
 
   /** Makes the next beat and notes its sending time. */
-  nextBeat(now: Instant, says: Pick<Beat, 'ready' | 'leaving' | 'asks' | 'macs'>): Beat {
+  nextBeat(
+    now: Instant,
+    says: Pick<Beat, 'ready' | 'leaving' | 'asks' | 'impaired' | 'macs'>,
+  ): Beat {
     this.#number += 1;
     this.#sentAt[this.#number % SENT_KEPT] = now;
     const acks: Ack[] = [];
@@ -142,10 +120,12 @@ export class Membership {
     peer.knockingSince = -Infinity;
     if (echo.number <= this.#number) peer.acked = Math.max(peer.acked, echo.number);
     peer.reports = reportsOf(beat);
-    if (peer.ready !== beat.ready || !peer.inView || beat.leaving) this.version += 1;
+    const isSame = peer.ready === beat.ready && peer.impaired === beat.impaired;
+    if (!isSame || !peer.inView || beat.leaving) this.version += 1;
     // The same life says that it does not hold (any more), so its lease is over.
     if (peer.ready && !beat.ready) peer.holdsUntil = -Infinity;
     peer.ready = beat.ready;
+    peer.impaired = beat.impaired;
     peer.inView = !beat.leaving;
     peer.dead = false;
     if (beat.leaving) {
@@ -203,6 +183,18 @@ export class Membership {
     const peer = this.#peers.get(id);
     if (peer === undefined) return false;
     return (peer.inView && peer.ready) || now < peer.holdsUntil || this.#isDeaf(peer, now);
+  }
+
+  /** Reads differently whenever a peer is a holder, silent or impaired that was not, or no more. */
+  standing(now: Instant): string {
+    const holders = [...this.#peers.keys()].filter((id) => this.mayHold(id, now));
+    const impaired = holders.filter((id) => this.isImpaired(id));
+    return `${holders.join()} silent ${this.silent(now).join()} impaired ${impaired.join()}`;
+  }
+
+  /** Does it do worse than others, by its own word? Of whom nothing is known does not. */
+  isImpaired(id: NodeId): boolean {
+    return this.#peers.get(id)?.impaired === true;
   }
 
   /**
@@ -316,6 +308,7 @@ export class Membership {
     if (peer.boot !== undefined) peer.retired.add(peer.boot);
     peer.boot = undefined;
     peer.ready = false;
+    peer.impaired = false;
     peer.acked = 0;
   }
 
@@ -366,25 +359,6 @@ export class Membership {
     if (number <= this.#number - SENT_KEPT || number < 1) return -Infinity;
     return this.#sentAt[number % SENT_KEPT] ?? -Infinity;
   }
-}
-
-function newPeer(): Peer {
-  return {
-    boot: undefined,
-    number: 0,
-    heardAt: -Infinity,
-    since: -Infinity,
-    ready: false,
-    inView: false,
-    dead: false,
-    leftAt: -Infinity,
-    acked: 0,
-    reports: new Map(),
-    holdsUntil: -Infinity,
-    retired: new Set(),
-    candidate: undefined,
-    knockingSince: -Infinity,
-  };
 }
 
 /** A peer may be named twice, once for each of its lives: the one heard last speaks. */

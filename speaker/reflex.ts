@@ -12,11 +12,13 @@
 import type { Machine } from '../lib/machine.ts';
 import { earlier } from '../lib/time.ts';
 import type { Instant } from '../lib/time.ts';
+import { Arrivals } from './arrivals.ts';
 import { Attachment } from './attachment.ts';
 import type { Change } from './attachment.ts';
 import { nodeId } from './heartbeat.ts';
 import type { Beat, NodeId } from './heartbeat.ts';
 import { Holdings } from './holdings.ts';
+import { Impairment } from './impairment.ts';
 import { Listening } from './listening.ts';
 import { Membership } from './membership.ts';
 import type { Heard } from './membership.ts';
@@ -66,10 +68,9 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   /** The newest instant seen. */
   #now: Instant = -Infinity;
   readonly #listening: Listening;
-  /** Peers that were alive at the last look. */
-  #alive: ReadonlySet<NodeId> = new Set();
-  /** The membership's version at that look, and at the last report. */
-  #welcomed = -1;
+  readonly #arrivals = new Arrivals();
+  readonly #impairment = new Impairment();
+  /** The membership's version at the last report. */
   #reported = -1;
 
   constructor(options: ReflexOptions) {
@@ -117,6 +118,9 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
         break;
       case 'beat':
         this.#hear(input.beat, now);
+        break;
+      case 'impaired':
+        this.#impair(input.impaired, now);
         break;
       case 'link':
         this.#follow(this.#attachment.put(input.link), now);
@@ -177,6 +181,13 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     this.#count(heard);
     // A newcomer cannot count us before we name its boot id; a claim waits for everybody's word.
     if (heard === 'handshake' || (heard === 'counted' && beat.asks)) this.#urgent(now);
+  }
+
+  /** Silent first, then the news, as with a stop. */
+  #impair(impaired: boolean, now: Instant): void {
+    if (!this.#impairment.set(impaired, this.#membership.sent)) return;
+    if (this.#briefed) this.#publish(now);
+    this.#urgent(now);
   }
 
   #follow(change: Change, now: Instant): void {
@@ -260,30 +271,18 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
 
   /** Anybody's new standing, or new silence, is news that peers are waiting for. */
   #watchStanding(now: Instant): void {
-    this.#welcome(now);
-    const holders = [...this.#ids.values()].filter((id) => this.#membership.mayHold(id, now));
-    const standing = `${holders.join()} silent ${this.#membership.silent(now).join()}`;
+    const isNew = this.#arrivals.look(this.#membership);
+    if (isNew && this.#phase === 'serving') this.#holdings.again('all', now);
+    const standing = this.#membership.standing(now);
     if (standing === this.#standing) return;
     this.#standing = standing;
     this.#dirty = true;
     this.#urgent(now);
   }
 
-  /**
-   * Who comes back may have answered for our addresses on the other side of a partition: caches
-   * and switches there must hear from us.
-   */
-  #welcome(now: Instant): void {
-    if (this.#welcomed === this.#membership.version) return;
-    this.#welcomed = this.#membership.version;
-    const standings = [...this.#membership.standings()];
-    const alive = new Set(standings.filter(([, is]) => is === 'alive').map(([id]) => id));
-    const isNew = [...alive].some((id) => !this.#alive.has(id));
-    this.#alive = alive;
-    if (isNew && this.#phase === 'serving') this.#holdings.again('all', now);
-  }
-
   #advance(now: Instant): void {
+    const isHeard = (number: number): boolean => this.#membership.allHeard(number, now);
+    if (this.#impairment.advance(this.#membership.sent, isHeard)) this.#dirty = true;
     if (this.#phase === 'listening' && now >= this.#listening.mayClaimAt()) {
       const able =
         this.#member && this.#attachment.links.size > 0 && this.#membership.isTwoWay(now);
@@ -335,8 +334,9 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   #beat(now: Instant, leaving: boolean): void {
     const asks = this.#phase === 'claiming';
     const ready = asks || this.#phase === 'serving';
+    const impaired = this.#impairment.isTold;
     const macs = [...this.#attachment.links.values()].map(({ mac }) => mac);
-    const beat = this.#membership.nextBeat(now, { ready, leaving, asks, macs });
+    const beat = this.#membership.nextBeat(now, { ready, leaving, asks, impaired, macs });
     this.#lastBeat = now;
     this.#beatAt = now + this.#timing.beat;
     if (this.#peers.length === 0) return;
@@ -351,11 +351,14 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   /** Turns orders and membership into what this node answers for. */
   #publish(now: Instant): void {
     this.#dirty = false;
+    const idOf = (node: string): NodeId => this.#ids.get(node) ?? '';
     const isLost = ([, id]: [string, NodeId]): boolean => !this.#membership.isAccounted(id, now);
     const situation = {
       serving: this.#phase === 'serving',
       links: this.#attachment.links,
-      mayHold: (node: string) => this.#mayHold(node, now),
+      mayHold: (node: string) => node === this.#self || this.#membership.mayHold(idOf(node), now),
+      isImpaired: (node: string) =>
+        node === this.#self ? this.#impairment.isCounted : this.#membership.isImpaired(idOf(node)),
       unaccounted: new Set([...this.#ids].filter(isLost).map(([name]) => name)),
       peers: this.#ids,
     };
@@ -367,12 +370,6 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     for (let out = this.#holdings.poll(); out !== undefined; out = this.#holdings.poll()) {
       this.#out.push(out);
     }
-  }
-
-  #mayHold(node: string, now: Instant): boolean {
-    if (node === this.#self) return true;
-    const id = this.#ids.get(node);
-    return id !== undefined && this.#membership.mayHold(id, now);
   }
 
   /** Tells the brain what it does not know yet. */

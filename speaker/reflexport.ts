@@ -49,6 +49,8 @@ export type ReflexInput =
   | { readonly kind: 'peers'; readonly peers: readonly Peer[]; readonly member: boolean }
   | { readonly kind: 'orders'; readonly delta: Delta<Order> }
   | { readonly kind: 'beat'; readonly beat: Beat }
+  /** Others are to own what they can: this node reaches less than it should. */
+  | { readonly kind: 'impaired'; readonly impaired: boolean }
   | { readonly kind: 'link'; readonly link: Link }
   | { readonly kind: 'unlink'; readonly index: LinkIndex }
   | { readonly kind: 'sighting'; readonly sighting: Sighting }

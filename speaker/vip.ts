@@ -18,9 +18,16 @@ export interface Order {
   readonly isNew: boolean;
 }
 
-/** The owner by name; undefined when no node of the order can own. */
-export function ownerOf(order: Order, mayHold: (node: string) => boolean): string | undefined {
-  return order.owners.find(mayHold);
+/**
+ * The owner by name; undefined when no node of the order can own. Impaired nodes come after all
+ * others; where all are impaired, that changes nothing.
+ */
+export function ownerOf(
+  { owners }: Order,
+  mayHold: (node: string) => boolean,
+  isImpaired: (node: string) => boolean = () => false,
+): string | undefined {
+  return owners.find((node) => mayHold(node) && !isImpaired(node)) ?? owners.find(mayHold);
 }
 
 /** `isNew` aside. */

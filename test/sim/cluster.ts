@@ -173,6 +173,14 @@ export class Cluster {
     this.#drain(member);
   }
 
+  /** Takes a node's gateway away, or gives it back. */
+  impair(name: string, impaired: boolean): void {
+    const member = this.#member(name);
+    if (member.crashed || member.frozen) return;
+    member.reflex.handle({ kind: 'impaired', impaired }, this.now + member.skew);
+    this.#drain(member);
+  }
+
   /** Announcement frames sent so far. */
   announced(name: string): number {
     return this.#member(name).announced;

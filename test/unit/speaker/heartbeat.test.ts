@@ -24,6 +24,7 @@ const beat: fc.Arbitrary<Beat> = fc.record({
   ready: fc.boolean(),
   leaving: fc.boolean(),
   asks: fc.boolean(),
+  impaired: fc.boolean(),
   acks: fc.array(ack, { maxLength: 20 }),
   macs: fc.array(
     fc.uint8Array({ minLength: 6, maxLength: 6 }).map((bytes) => macFromBytes(bytes)),
@@ -48,6 +49,7 @@ test('the layout on the wire', () => {
       ready: true,
       leaving: false,
       asks: false,
+      impaired: false,
       acks: [{ id: '1111111111111111', boot: '2222222222222222', number: 3, ago: 258 }],
       macs: ['02:64:00:00:00:64'],
     },
@@ -75,6 +77,7 @@ describe('refused', () => {
       ready: false,
       leaving: false,
       asks: false,
+      impaired: false,
       acks: [],
       macs: [],
     },
