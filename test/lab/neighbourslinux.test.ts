@@ -1,5 +1,5 @@
 /**
- * Linux as neighbour of both planes: its own tables (`ip neigh`, `ip addr`) say what announcements,
+ * Linux as neighbour of every plane: its own tables (`ip neigh`, `ip addr`) say what announcements,
  * answers and probes did, and the bytes on the wire say why. Announcements are those that the
  * announcer makes; the client's kernel and a packet host hear them on one interface.
  */
@@ -67,7 +67,7 @@ function round(vip: Ip, number: 0 | 1): [Uint8Array, ...Uint8Array[]] {
   return [one.frame, ...more.map(({ frame }) => frame)];
 }
 
-describe.each(['tcx', 'packet'])('beside a plane (%s)', (mode) => {
+describe.each(['tcx', 'clsact', 'packet'])('beside a plane (%s)', (mode) => {
   const directory = mkdtempSync(join(tmpdir(), 'arpeggio-linux-'));
   let lab: Lab;
   let node: Host;
