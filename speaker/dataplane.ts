@@ -67,8 +67,9 @@ export interface DataPlane {
   /** Sends one whole Ethernet frame out of an attached link. */
   send(link: LinkIndex, frame: Uint8Array): Result<void, string>;
   /**
-   * Who claimed an address since the last call, oldest first. At most ten a second for each
-   * address, and ten more for replies that were sent to us alone: those answer our questions.
+   * Who claimed an address since the last call, oldest first. At most forty a second for each
+   * address (nodes that ask about it at once must all be heard), and forty more for replies that
+   * were sent to us alone: those answer our questions.
    */
   sightings(): readonly Sighting[];
   /** How often anybody asked for an address of the table (by `formatIp`), answered or not. */
@@ -81,8 +82,9 @@ export interface DataPlane {
   /** What the plane believes, keyed by `formatIp`; for the diff after a restart, and for tests. */
   read(): Result<ReadonlyMap<string, Announcement>, string>;
   /**
-   * Frames by verdict and by deed of the guard (the names of `respond.ts`); per address
-   * `answered <ip>`, and `seen <ip>`: claims by others, also those beyond the limit of sightings.
+   * Frames by verdict and by deed of the guard (the names of `respond.ts`); `answered <ip>` of
+   * each address with that role; and `seen <ip>` of each that others claimed, as often as they did:
+   * also beyond the limit of sightings.
    */
   counters(): ReadonlyMap<string, bigint>;
   close(): void;

@@ -32,7 +32,7 @@ export interface ModelPlaneOptions {
 
 /** The same limits as responder.h, so that a test on the model finds an overflow. */
 const MAX_VIPS = 16384;
-const SIGHTINGS_PER_PERIOD = 10;
+const SIGHTINGS_PER_PERIOD = 40;
 /** 2^30 ns; a shift is all that the kernel needs to tell one period from the next. */
 const PERIOD = 2 ** 30 / 1e6;
 
@@ -147,8 +147,9 @@ class Model implements ModelPlane {
   counters(): ReadonlyMap<string, bigint> {
     const counters = new Map(this.#counters);
     for (const [key, { answered, seen }] of this.#slots) {
-      counters.set(`answered ${key}`, answered);
-      counters.set(`seen ${key}`, seen);
+      const isAnswered = this.#announcements.get(key)?.role === 'answer';
+      if (isAnswered) counters.set(`answered ${key}`, answered);
+      if (seen > 0n) counters.set(`seen ${key}`, seen);
     }
     return counters;
   }

@@ -1,8 +1,9 @@
 /**
  * The classic BPF program before the sockets of the `packet` plane: it lets through ARP requests
  * (RFC 826) and neighbor messages (RFC 4861 4.3, 4.4) whose target lies in one of the prefixes, and
- * ARP and solicitations whose sender does, so that foreign traffic wakes nobody. Whether a frame is sound is not its business: responder.h
- * decides that. A frame that ends before what the program reads is dropped, as is everything else.
+ * ARP and solicitations whose sender does, so that foreign traffic wakes nobody. Whether a frame is
+ * sound is not its business: responder.h decides that. A frame that ends before what the program
+ * reads is dropped, as is everything else.
  *
  * The kernel compiles it; with 32 prefixes it stays below the default `net.core.optmem_max` of old
  * kernels (20 KiB), even twice, as it is while one replaces another.

@@ -147,12 +147,17 @@ export class VipTable {
     return ok(found);
   }
 
-  /** Counters of each address, by the names of `DataPlane.counters`. */
+  /**
+   * Counters of addresses, by the names of `DataPlane.counters`. Every node watches what all others
+   * answer: only what says something is told of them.
+   */
   *counters(): Generator<readonly [string, bigint]> {
-    for (const [key, { slot }] of this.#known) {
+    for (const [key, { slot, announcement }] of this.#known) {
       const at = slot * SLOT_WORDS;
-      yield [`answered ${key}`, Atomics.load(this.#tables.slots, at)];
-      yield [`seen ${key}`, Atomics.load(this.#tables.slots, at + SEEN_AT)];
+      const answered = Atomics.load(this.#tables.slots, at);
+      if (announcement.role === 'answer') yield [`answered ${key}`, answered];
+      const seen = Atomics.load(this.#tables.slots, at + SEEN_AT);
+      if (seen > 0n) yield [`seen ${key}`, seen];
     }
   }
 

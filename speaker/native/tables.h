@@ -21,7 +21,7 @@
 
 #define MAX_VIPS 16384
 #define MAX_LINKS 64 /* one bit of vip.links each */
-#define MOST_SIGHTINGS 10 /* of an address in a period, of either kind */
+#define MOST_SIGHTINGS 40 /* of an address in a period, of either kind */
 #define PERIOD_BITS 30    /* a period has 2^30 ns: about a second */
 
 /*

@@ -1,7 +1,7 @@
 /**
  * Frames of all kinds for a data plane, as fast-check makes them: well-formed questions and claims,
- * such with some bytes changed or cut off, and noise. One address for every fate; the announcements to go
- * with them.
+ * such with some bytes changed or cut off, and noise. One address for every fate; the announcements
+ * to go with them.
  */
 import { expect } from '@jest/globals';
 import fc from 'fast-check';

@@ -2,10 +2,13 @@
  * Holds a native plane inside a network namespace for a test outside: calls come in over Node's IPC
  * channel, results go back. The plane runs in a worker thread with `--worker`, as in the speaker.
  *
- *   ip netns exec NAMESPACE node test/lab/planehost.ts [--worker] [--guard] tcx|clsact|auto|dry|packet
+ *   ip netns exec NAMESPACE node test/lab/planehost.ts [--worker] [--guard] MODE
+ *
+ * MODE is tcx, clsact, auto, dry or packet.
  *
  * `dry` attaches nothing: `ask` runs the program on a frame (BPF_PROG_TEST_RUN) and returns the
- * verdict, the answer and what it told; `leave` runs the guard. `keepRenewing` renews for 300 ms every 50 ms until the process stops.
+ * verdict, the answer and what it told; `leave` runs the guard. `keepRenewing` renews for 300 ms
+ * every 50 ms until the process stops.
  * `settle` returns when the packet plane has dealt with every frame that arrived before.
  */
 import { readFileSync, readdirSync } from 'node:fs';
