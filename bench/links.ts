@@ -15,8 +15,7 @@ export async function links(rounds: number, say: (text: string) => void): Promis
   const stage = await LinkStage.open('links');
   try {
     const eth1 = await stage.cable();
-    const at = stage.plug(eth1, 'eth1');
-    await stage.announced(eth1, eth1.mac, VIP4, at - 1000);
+    await stage.follows(stage.plug(eth1, 'eth1'), eth1, eth1.mac, VIP4);
     const followed: Followed[] = [];
     for (const { name, run } of CHANGES) {
       say(name);

@@ -25,8 +25,7 @@ beforeAll(async () => {
   writeFileSync(file, 'announcedInterfacesToExclude: ["^cali.*", "^lo$", "^mgmt"]\n');
   stage = await LinkStage.open('interfaces', '--exclude-interfaces', file);
   eth1 = await stage.cable();
-  const at = stage.plug(eth1, 'eth1');
-  await stage.announced(eth1, eth1.mac, VIP4, at - 1000);
+  await stage.follows(stage.plug(eth1, 'eth1'), eth1, eth1.mac, VIP4);
 });
 afterAll(() => {
   stage.close();
@@ -66,9 +65,9 @@ test('an address of interfaces that are not there has a reason', async () => {
 
 test('groups are joined on interfaces that come later', async () => {
   const cable = await stage.cable();
-  const at = stage.plug(cable, 'eth2');
+  const { until } = stage.plug(cable, 'eth2');
   await stage.speaker.until(() => stage.joined('eth2'), 2000, 'its group is joined');
-  expect(Date.now() - at).toBeLessThan(1000);
+  expect(Date.now() - until).toBeLessThan(1000);
   stage.change('link del eth2');
 });
 

@@ -28,6 +28,18 @@ export interface Cable {
   readonly mac: string;
 }
 
+/** Between these times, by the wall clock, something was done. */
+export interface Done {
+  readonly since: number;
+  readonly until: number;
+}
+
+function doneIn(namespace: Namespace, ...lines: readonly string[]): Done {
+  const since = Date.now();
+  namespace.ip(...lines);
+  return { since, until: Date.now() };
+}
+
 export class LinkStage {
   readonly node: Namespace;
   readonly #directory: string;
@@ -94,16 +106,19 @@ export class LinkStage {
     return { client: host, sniffer: await Sniffer.start(this.#lab, host, this.#directory), mac };
   }
 
-  /** When it was plugged in. */
-  plug({ client }: Cable, name: string): number {
+  plug({ client }: Cable, name: string): Done {
     client.namespace.ip(`link set near netns ${this.node.name} name ${name}`);
     return this.change(`link set ${name} up`);
   }
 
-  /** Changes something on the node; when that was done. */
-  change(...lines: readonly string[]): number {
-    this.node.ip(...lines);
-    return Date.now();
+  /** Changes something on the node. */
+  change(...lines: readonly string[]): Done {
+    return doneIn(this.node, ...lines);
+  }
+
+  /** How many milliseconds after a change an address was announced. */
+  async follows(done: Done, cable: Cable, mac: string, ip: string): Promise<number> {
+    return (await this.announced(cable, mac, ip, done.since)) - done.until;
   }
 
   /**
@@ -169,8 +184,7 @@ export const CHANGES: readonly LinkChange[] = [
     name: 'a new interface',
     run: async (stage) => {
       const cable = await stage.cable();
-      const at = stage.plug(cable, 'eth2');
-      const took = (await stage.announced(cable, cable.mac, VIP4, at - 1000)) - at;
+      const took = await stage.follows(stage.plug(cable, 'eth2'), cable, cable.mac, VIP4);
       stage.change('link del eth2');
       return took;
     },
@@ -182,8 +196,7 @@ export const CHANGES: readonly LinkChange[] = [
       stage.plug(old, 'eth2');
       await stage.reported(VIP4, ['br0', 'eth0', 'eth1', 'eth2']);
       stage.change('link del eth2');
-      const at = stage.plug(cable, 'eth2');
-      const took = (await stage.announced(cable, cable.mac, VIP4, at - 1000)) - at;
+      const took = await stage.follows(stage.plug(cable, 'eth2'), cable, cable.mac, VIP4);
       stage.change('link del eth2');
       return took;
     },
@@ -191,8 +204,8 @@ export const CHANGES: readonly LinkChange[] = [
   {
     name: 'another name, which an advertisement names',
     run: async (stage, eth1) => {
-      const at = stage.change('link set eth1 name lan1');
-      const took = (await stage.announced(eth1, eth1.mac, LAN4, at - 1000)) - at;
+      const renamed = stage.change('link set eth1 name lan1');
+      const took = await stage.follows(renamed, eth1, eth1.mac, LAN4);
       stage.change('link set lan1 name eth1');
       await stage.reported(LAN4, []);
       return took;
@@ -201,38 +214,38 @@ export const CHANGES: readonly LinkChange[] = [
   {
     name: 'another MAC',
     run: async (stage, eth1) => {
-      const at = stage.change('link set eth1 address 02:64:00:00:01:99');
-      const took = (await stage.announced(eth1, '02:64:00:00:01:99', VIP6, at - 1000)) - at;
+      const other = '02:64:00:00:01:99';
+      const changed = stage.change(`link set eth1 address ${other}`);
+      const took = await stage.follows(changed, eth1, other, VIP6);
       const back = stage.change(`link set eth1 address ${eth1.mac}`);
-      await stage.announced(eth1, eth1.mac, VIP4, back - 50);
+      await stage.follows(back, eth1, eth1.mac, VIP6);
       return took;
     },
   },
   {
     name: 'an address',
     run: async (stage, eth1) => {
-      const at = stage.change('addr add 198.51.100.1/24 dev eth1');
-      const took = (await stage.announced(eth1, eth1.mac, VIP4, at - 50)) - at;
-      const back = stage.change('addr del 198.51.100.1/24 dev eth1');
-      await stage.announced(eth1, eth1.mac, VIP4, back - 50);
+      const added = stage.change('addr add 198.51.100.1/24 dev eth1');
+      const took = await stage.follows(added, eth1, eth1.mac, VIP4);
+      const gone = stage.change('addr del 198.51.100.1/24 dev eth1');
+      await stage.follows(gone, eth1, eth1.mac, VIP4);
       return took;
     },
   },
   {
     name: 'a carrier that comes back',
     run: async (stage, eth1) => {
-      eth1.client.namespace.ip('link set eth0 down');
+      const { namespace } = eth1.client;
+      namespace.ip('link set eth0 down');
       await stage.reported(VIP4, ['br0', 'eth0']);
-      eth1.client.namespace.ip('link set eth0 up');
-      const at = Date.now();
-      return (await stage.announced(eth1, eth1.mac, VIP4, at - 50)) - at;
+      return stage.follows(doneIn(namespace, 'link set eth0 up'), eth1, eth1.mac, VIP4);
     },
   },
   {
     name: 'into a bridge, which answers',
     run: async (stage, eth1) => {
-      const at = stage.change('link set eth1 master br0');
-      return (await stage.announced(eth1, BRIDGE_MAC, VIP4, at - 50)) - at;
+      const enslaved = stage.change('link set eth1 master br0');
+      return stage.follows(enslaved, eth1, BRIDGE_MAC, VIP4);
     },
   },
   {
@@ -240,8 +253,7 @@ export const CHANGES: readonly LinkChange[] = [
     run: async (stage, eth1) => {
       stage.change('link set eth1 master br0');
       await stage.reported(VIP4, ['br0', 'eth0']);
-      const at = stage.change('link set eth1 nomaster');
-      return (await stage.announced(eth1, eth1.mac, VIP4, at - 50)) - at;
+      return stage.follows(stage.change('link set eth1 nomaster'), eth1, eth1.mac, VIP4);
     },
   },
 ];
