@@ -1,7 +1,7 @@
 /**
  * The API server of the tests as a process of its own, with as many Services and EndpointSlices as
- * asked for, as large as real ones: `apihost.ts COUNT DIRECTORY`. In the directory it leaves the
- * files of a service account and a kubeconfig. It prints its port, and `allocated` when every
+ * asked for, as large as real ones: `apihost.ts COUNT DIRECTORY [NODES]`. In the directory it leaves
+ * the files of a service account and a kubeconfig. It prints its port, and `allocated` when every
  * Service has an address.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { ApiServer } from '../test/contract/apiserver.ts';
 
 const COUNT = Number(process.argv[2]);
 const DIRECTORY = process.argv[3] ?? '';
+const NODES = Number(process.argv[4] ?? 1);
 const LOOK_MS = 100;
 
 /** What kubectl and the endpoints controller leave in every object: half of its size. */
@@ -88,12 +89,16 @@ function settings(): readonly KubeObject[] {
     const metadata = { name, namespace: 'metallb-system' };
     return { apiVersion: 'metallb.io/v1beta1', kind, metadata, spec } as KubeObject;
   };
-  const addresses = [{ type: 'InternalIP', address: '192.168.100.100' }];
-  const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'node1' } };
+  // Those of a Segment.
+  const nodes = Array.from({ length: NODES }, (_, i): KubeObject => {
+    const addresses = [{ type: 'InternalIP', address: `192.168.100.${100 + i}` }];
+    const metadata = { name: `node${i + 1}` };
+    return { apiVersion: 'v1', kind: 'Node', metadata, status: { addresses } } as KubeObject;
+  });
   return [
     own('IPAddressPool', 'large', { addresses: ['198.18.0.0/15'] }),
     own('L2Advertisement', 'all', {}),
-    { ...node, status: { addresses } } as KubeObject,
+    ...nodes,
   ];
 }
 
