@@ -214,6 +214,7 @@ class Program {
         isolation: flags.isolation,
         dataPlane: flags['data-plane'],
         attach: flags.attach,
+        guard: flags['arp-guard'] === 'on',
         lease: this.#lease.buffer,
         excluded: flags.excluded,
         onePerSubnet: flags['one-link-per-subnet'],
