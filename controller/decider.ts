@@ -2,7 +2,7 @@
  * Decides as `allocate` would from the same facts, and tells an Allocator only what is another
  * than last time. Whoever decides hands over all facts each time, so nothing can be forgotten, and
  * nothing is remembered that the facts do not say: a decision that is not carried out (yet) holds
- * nothing. That something is as it was costs a comparison of references.
+ * nothing. That something is as it was costs a comparison of references (roster.ts).
  *
  * One thing is remembered: whose own change of what it shares made a conflict. It is the one that
  * moves, until it does (MetalLB's rule).
@@ -14,6 +14,7 @@ import type { Decision, Entrant, Taken } from './allocate.ts';
 import { Allocator } from './allocator.ts';
 import { NOTHING, sameList, sharesAlike, without } from './entry.ts';
 import type { Quotas } from './ledger.ts';
+import { Roster } from './roster.ts';
 
 type Addresses = ReadonlyMap<string, readonly Ip[]>;
 
@@ -43,10 +44,13 @@ export interface Facts {
 }
 
 const NONE: Addresses = new Map();
+const NOBODY: Omit<Fact, 'key'> = { entrant: undefined, occupied: NOTHING };
 
 export class Decider {
   readonly #allocator = new Allocator();
-  #services = new Map<string, Fact>();
+  readonly #services = new Roster();
+  /** Keys of those that hold something else than was decided. */
+  readonly #unkept = new Set<string>();
   #settings: Pick<Facts, 'pools' | 'quotas' | 'incomplete'> | undefined;
   #reserved = NONE;
   #leaving = NONE;
@@ -68,8 +72,9 @@ export class Decider {
     this.#leaving = new Map(facts.leaving);
     this.#claimed(facts.taken);
     this.#quarantine(facts.quarantined);
-    this.#put(facts.services);
-    this.#allocator.decide();
+    const told = this.#put(facts.services);
+    const changed = this.#allocator.decide();
+    for (const keys of [told, changed]) for (const key of keys) this.#compare(key);
     const { decisions } = this.#allocator;
     for (const key of this.#changed) {
       if (!isLosing(this.#services.get(key), decisions.get(key))) this.#changed.delete(key);
@@ -104,41 +109,41 @@ export class Decider {
     this.#quarantined = new Map(quarantined);
   }
 
-  #put(services: readonly Fact[]): void {
-    const before = this.#services;
-    this.#services = new Map();
-    for (const fact of services) {
-      const { key, entrant, occupied } = fact;
-      const known = before.get(key);
-      before.delete(key);
-      this.#services.set(key, fact);
+  /** The keys of those the Allocator was told of. */
+  #put(services: readonly Fact[]): ReadonlySet<string> {
+    const { news, gone } = this.#services.update(services);
+    // The Allocator takes what it has decided for held, until it is told what is held.
+    const told = new Set(this.#unkept);
+    for (const { fact, known } of news) {
+      const { key, entrant } = fact;
       if (known?.entrant && entrant && isConflicting(known.entrant, entrant)) {
         this.#changed.add(key);
       }
-      if (known !== undefined && sameFact(known, fact) && this.#isKept(fact)) continue;
+      told.add(key);
+    }
+    for (const key of gone) {
+      told.delete(key);
+      this.#changed.delete(key);
+      this.#unkept.delete(key);
+      this.#allocator.delete(key);
+    }
+    for (const key of told) {
+      const { entrant, occupied } = this.#services.get(key) ?? NOBODY;
       const changed = this.#changed.has(key);
       const own = entrant && { ...entrant, promised: entrant.claim.held, changed };
       this.#allocator.put({ key, entrant: own, shown: occupied });
     }
-    for (const key of before.keys()) {
-      this.#changed.delete(key);
-      this.#allocator.delete(key);
-    }
+    return told;
   }
 
-  /** The Allocator takes what it has decided for held; whether that is what is held. */
-  #isKept({ key, entrant }: Fact): boolean {
+  /** Whether what is held is what was decided. */
+  #compare(key: string): void {
     const decision = this.#allocator.decisions.get(key);
-    if (decision?.kind !== 'allocated') return true;
-    return entrant !== undefined && sameList(decision.addresses, entrant.claim.held);
+    const held = this.#services.get(key)?.entrant?.claim.held;
+    const isKept = held !== undefined && sameList(decisionOf(decision), held);
+    if (decision?.kind !== 'allocated' || isKept) this.#unkept.delete(key);
+    else this.#unkept.add(key);
   }
-}
-
-function sameFact(before: Fact, now: Fact): boolean {
-  if (before === now) return true;
-  const [a, b] = [before.entrant, now.entrant];
-  if (a?.claim !== b?.claim || a?.keepOnly !== b?.keepOnly) return false;
-  return sameList(before.occupied, now.occupied);
 }
 
 /** It holds something, and shares it, or its ports, in another way than before. */
@@ -149,8 +154,11 @@ function isConflicting({ claim: before }: Entrant, { claim }: Entrant): boolean 
 /** Something that it holds is decided to be taken away. */
 function isLosing(fact: Fact | undefined, decision: Decision | undefined): boolean {
   const held = fact?.entrant?.claim.held ?? NOTHING;
-  const kept = decision?.kind === 'allocated' ? decision.addresses : NOTHING;
-  return without(held, kept).length > 0;
+  return without(held, decisionOf(decision)).length > 0;
+}
+
+function decisionOf(decision: Decision | undefined): readonly Ip[] {
+  return decision?.kind === 'allocated' ? decision.addresses : NOTHING;
 }
 
 function eachChange(
