@@ -44,6 +44,11 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
     const found = await flood(rounds, say);
     return { json: found, table: floodTable(found), missed: found.missed };
   },
+  async footprint(_, say) {
+    const { footprint, footprintTable } = await import('./footprint.ts');
+    const found = await footprint(say);
+    return { json: found, table: footprintTable(found), missed: found.missed };
+  },
   async links({ rounds }, say) {
     const { links, linksTable } = await import('./links.ts');
     const followed = await links(rounds, say);
@@ -60,5 +65,10 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
     if (plane === undefined) throw new LabFailure(`no plane "${kind}": ${PLANES.join(' or ')}`);
     const found = await soak(plane, minutes, say);
     return { json: found, table: soakTable(found), missed: found.over };
+  },
+  async takeover({ runs }, say) {
+    const { takeover, takeoverTable } = await import('./takeover.ts');
+    const found = await takeover(runs, say);
+    return { json: found, table: takeoverTable(found), missed: found.missed };
   },
 };

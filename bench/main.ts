@@ -7,9 +7,11 @@
  *   burst [--rounds N]               1,000 Services at a real API server get addresses; root
  *   failover [--kind K] [--runs N]   outages at a client by kind of fault; root
  *   flood [--rounds N]               100,000 questions a second for nobody's addresses; root
+ *   footprint                        memory with 100 and 1,000 Services, idle processor time; root
  *   links [--rounds N]               how soon changes of interfaces are announced; root
  *   memory                           both programs with 10,000 Services and EndpointSlices; root
  *   soak [--kind K] [--minutes M]    whether a speaker grows with 1,000 addresses and churn; root
+ *   takeover [--runs N]              10,000 addresses lose their node at once; root
  *
  * With --json, one JSON object.
  */

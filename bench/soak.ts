@@ -21,8 +21,8 @@ import { floors, growth, secondHalf } from './growth.ts';
 import type { Growth, Sample } from './growth.ts';
 
 const ADDRESSES = 1000;
-const CHURN: Millis = 400;
-const FAULT_EVERY: Millis = 15_000;
+const CHURN: Millis = 1000;
+const FAULT_EVERY: Millis = 20_000;
 const SAMPLE_EVERY: Millis = 10_000;
 const ASK_RATE = 2000;
 const MINUTE: Millis = 60_000;
@@ -258,7 +258,7 @@ class Run {
   async #ask(): Promise<void> {
     const { directory, segment } = this.#crowd;
     const [sweeper, list] = [join(directory, 'sweeper'), join(directory, 'addresses')];
-    const argv = [sweeper, 'eth0', 'ask', list, String(ASK_RATE), '2'];
+    const argv = [sweeper, 'eth0', 'ask', list, String(ASK_RATE), '1'];
     const done = await segment.client.namespace.exec(argv, { timeoutMs: 30_000 });
     if (done.code !== 0) throw new LabFailure(`the sweeper failed: ${done.stderr}`);
     const { answered, two } = JSON.parse(done.stdout) as { answered: number; two: number };

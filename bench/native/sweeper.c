@@ -116,8 +116,7 @@ static void listen_on(void)
 	fflush(stdout);
 	while (!ended) {
 		struct pollfd ready = {fd, POLLIN, 0};
-		if (poll(&ready, 1, 1000) <= 0)
-			fflush(stdout);
+		poll(&ready, 1, 1000);
 		while (next(frame, &at)) {
 			uint32_t sender = address_at(frame + 28);
 			if (sender != address_at(frame + 38) || !sender)
@@ -127,6 +126,7 @@ static void listen_on(void)
 			print_mac(frame + 22);
 			printf("\n");
 		}
+		fflush(stdout);
 	}
 	struct tpacket_stats stats;
 	socklen_t size = sizeof stats;
