@@ -189,7 +189,7 @@ function limitTests(): void {
     expect((await plane.counters()).get('seen 192.0.2.240')).toBe(120n);
     expect(await told(answer4())).toMatchObject([{ ip: VIP4, form: 'reply' }]);
     expect(await told(emitNdp(announcement))).toMatchObject([{ ip: VIP6, form: 'reply' }]);
-  });
+  }, 20_000);
 
   test('they come oldest first', async () => {
     await begin(watched('answer'));
