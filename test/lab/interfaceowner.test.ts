@@ -15,7 +15,7 @@ import type { Host } from '../../lab/segment.ts';
 import { Manifests, startSpeaker } from './manifests.ts';
 import { Sniffer } from './sniffer.ts';
 
-jest.setTimeout(60_000);
+jest.setTimeout(90_000);
 
 const VIP = '192.168.100.240';
 const AT_ONCE = 200;
@@ -48,7 +48,7 @@ beforeAll(async () => {
     speakers.set(node, startSpeaker(lab, options));
   }
   for (const node of segment.nodes) {
-    await speakerOf(node).until(() => serves(node), 20_000, 'it serves');
+    await speakerOf(node).until(() => serves(node), 60_000, 'it serves');
   }
 });
 afterAll(() => {

@@ -14,7 +14,7 @@ import type { Host } from '../../lab/segment.ts';
 import { Manifests, startSpeaker } from './manifests.ts';
 import { Sniffer } from './sniffer.ts';
 
-jest.setTimeout(60_000);
+jest.setTimeout(90_000);
 
 const VIP4 = '192.168.100.240';
 const VIP6 = 'fd00:100::240';
@@ -58,7 +58,7 @@ afterAll(() => {
 /** When this MAC first claimed the address after `since`. */
 function announced(mac: string, ip: string, since: number): Promise<number> {
   const look = (): number | undefined => sniffer.claims(mac, ip).find(({ at }) => at >= since)?.at;
-  return speaker.until(look, 20_000, `${ip} is announced by ${mac}`);
+  return speaker.until(look, 60_000, `${ip} is announced by ${mac}`);
 }
 
 test('the first answers and announces, the second does neither', async () => {

@@ -80,6 +80,8 @@ export class LinkStage {
     manifests.service('web', [VIP4, VIP6]).service('lan', [LAN4]).write();
     const node = { node: 'node1', namespace: this.node };
     this.#speaker = startSpeaker(this.#lab, { manifests, flags, ...node });
+    // A busy machine starts programs slowly.
+    await this.speaker.line((line) => line.includes('"Started"'), 60_000, 'it has started');
     this.plug(cable, 'eth0');
     await this.announced(cable, cable.mac, VIP4, 0);
   }

@@ -12,7 +12,7 @@ import type { Namespace } from '../../lab/namespace.ts';
 import type { Program } from '../../lab/process.ts';
 import { Manifests, startSpeaker } from './manifests.ts';
 
-jest.setTimeout(60_000);
+jest.setTimeout(90_000);
 
 const VIP = '192.168.100.240';
 const MISSING = `${VIP} is on kube-ipvs0, and the kernel answers ARP for it on eth0, whoever owns`;
@@ -40,7 +40,7 @@ beforeAll(async () => {
   speaker = startSpeaker(lab, { manifests, node: 'node1', namespace: node });
   await speaker.line(
     (line) => line.includes('"ServiceAnnounced"'),
-    20_000,
+    60_000,
     `it answers for ${VIP}`,
   );
 });
