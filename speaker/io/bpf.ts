@@ -64,9 +64,13 @@ class Hooks {
     return detached.ok ? unguarded : detached;
   }
 
-  /** What is said of the ingress counts: there the answers come from. */
+  /** A failure of either side counts, and else the ingress: there the answers come from. */
   mend(): ReturnType<DataPlane['mend']> {
-    return new Map([...(this.#egress?.mend() ?? []), ...this.#ingress.mend()]);
+    const mended = new Map(this.#egress?.mend());
+    for (const [index, result] of this.#ingress.mend()) {
+      if (mended.get(index)?.ok !== false) mended.set(index, result);
+    }
+    return mended;
   }
 
   close(): void {
