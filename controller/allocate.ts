@@ -80,11 +80,20 @@ export interface Allocation extends Settings {
   readonly reserved?: ReadonlyMap<string, readonly Ip[]>;
   /** What claim objects keep from others, by `formatIp` of the address. */
   readonly taken?: ReadonlyMap<string, Taken>;
+  /** Addresses that somebody on the network claims, by text. */
+  readonly quarantined?: ReadonlyMap<string, Quarantine>;
+}
+
+/** Nobody gets the address for a while. */
+export interface Quarantine {
+  /** As a clause: `MAC claims it`. */
+  readonly why: string;
   /**
-   * Addresses that somebody on the network claims, by text: why nobody gets them, as a clause. Who
-   * asked for such an address and has it keeps it; who has it otherwise gets another one.
+   * true: it is claimed at this moment, so who has it gets another one, unless it asked for it.
+   * false: who has it keeps it, for another controller may not know of the quarantine, and two
+   * that disagree for ever are worse than one that is told once more.
    */
-  readonly quarantined?: ReadonlyMap<string, string>;
+  readonly isContested: boolean;
 }
 
 export type Decision = Allocated | Denied | Untouched;
@@ -115,7 +124,7 @@ export function allocate(allocation: Allocation): ReadonlyMap<string, Decision> 
   allocator.configure(allocation);
   for (const [key, addresses] of reserved) allocator.reserve(key, addresses);
   for (const [text, each] of taken) allocator.claimed(addressOf(text), each);
-  for (const [text, why] of quarantined) allocator.quarantine(addressOf(text), why);
+  for (const [text, each] of quarantined) allocator.quarantine(addressOf(text), each);
   const others = new Map<string, readonly Ip[]>(occupied);
   for (const entrant of entrants) {
     const { key } = entrant.claim;

@@ -16,7 +16,15 @@ import type { Claim } from '../config/claim.ts';
 import { assert } from '../lib/assert.ts';
 import { compareIp, formatIp } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
-import type { Allocated, Allocation, Decision, Entrant, Settings, Taken } from './allocate.ts';
+import type {
+  Allocated,
+  Allocation,
+  Decision,
+  Entrant,
+  Quarantine,
+  Settings,
+  Taken,
+} from './allocate.ts';
 import { denialOf, deny } from './denial.ts';
 import { Entry, NOTHING, bySeniority, byUrgency, has, sameDecision, sameList } from './entry.ts';
 import { sameWish, sharesAlike, united, without } from './entry.ts';
@@ -43,8 +51,8 @@ export class Allocator {
   readonly #decisions = new Map<string, Decision>();
   readonly #remnants = new Map<string, readonly Ip[]>();
   readonly #taken = new Map<string, { readonly ip: Ip; readonly taken: Taken }>();
-  /** By text: why nobody gets it. */
-  readonly #quarantined = new Map<string, { readonly ip: Ip; readonly why: string }>();
+  /** By text. */
+  readonly #quarantined = new Map<string, readonly [Ip, Quarantine]>();
   readonly #holders = new Holders();
   /** Taken out of the ledger, to be decided on anew. */
   readonly #dirty = new Set<Entry>();
@@ -136,12 +144,12 @@ export class Allocator {
     }
   }
 
-  /** Somebody on the network claims it, as a clause; undefined: nobody (any more). */
-  quarantine(ip: Ip, why: string | undefined): void {
-    if (why === undefined) this.#quarantined.delete(formatIp(ip));
-    else this.#quarantined.set(formatIp(ip), { ip, why });
+  /** Somebody on the network claims it; undefined: nobody (any more). */
+  quarantine(ip: Ip, quarantine: Quarantine | undefined): void {
+    if (quarantine === undefined) this.#quarantined.delete(formatIp(ip));
+    else this.#quarantined.set(formatIp(ip), [ip, quarantine]);
     this.#stir(ip);
-    this.#ledger.quarantine(ip, why);
+    this.#ledger.quarantine(ip, quarantine);
   }
 
   /** Whose decision is another now. */
@@ -184,7 +192,7 @@ export class Allocator {
     }
     const taken = new Map([...this.#taken].map(([text, each]) => [text, each.taken]));
     const reserved = new Map(this.#remnants);
-    const quarantined = new Map([...this.#quarantined].map(([text, { why }]) => [text, why]));
+    const quarantined = new Map([...this.#quarantined].map(([text, [, each]]) => [text, each]));
     return { ...this.#settings, entrants, occupied, reserved, taken, quarantined };
   }
 
@@ -230,7 +238,7 @@ export class Allocator {
     this.#order = new Order(this.#ledger.stocks);
     this.#touched = new Touched(this.#ledger, true);
     for (const { ip, taken } of this.#taken.values()) this.#ledger.claimed(ip, taken);
-    for (const { ip, why } of this.#quarantined.values()) this.#ledger.quarantine(ip, why);
+    for (const [ip, each] of this.#quarantined.values()) this.#ledger.quarantine(ip, each);
     for (const [key, addresses] of this.#remnants) {
       for (const ip of addresses) this.#ledger.reserve(ip, key);
     }
@@ -310,11 +318,11 @@ export class Allocator {
     this.#touched.compare(entry, { claim, held, used, left });
   }
 
-  /** What those have by now that hold, as it does, an address in quarantine. */
+  /** What those have by now that hold, as it does, an address that is contested. */
   #companions(entry: Entry): readonly Ip[] {
     let companions = NOTHING;
     for (const ip of entry.held) {
-      if (!this.#ledger.isQuarantined(ip)) continue;
+      if (!this.#ledger.isContested(ip)) continue;
       for (const other of this.#holders.of(ip)) {
         const theirs = other === entry ? NOTHING : other.used;
         const others = theirs.filter(({ family }) => family === ip.family);

@@ -13,6 +13,7 @@ import type { ReportedConflict } from '../owners/report.ts';
 import { earlier } from '../lib/time.ts';
 import type { Instant, Millis } from '../lib/time.ts';
 import type { Mac } from '../net/mac.ts';
+import type { Quarantine } from './allocate.ts';
 
 export const QUARANTINE: Millis = 10 * 60_000;
 export const FADING: Millis = 1000;
@@ -44,15 +45,15 @@ export class Conflicts {
   #present: ReadonlyMap<string, readonly Stranger[]> = new Map();
   /** Not reported any more, by address. */
   readonly #fading = new Map<string, Fading>();
-  #quarantined: ReadonlyMap<string, string> = new Map();
+  #quarantined: ReadonlyMap<string, Quarantine> = new Map();
 
   /** How many addresses strangers claim now. */
   get size(): number {
     return this.#present.size + this.#fading.size;
   }
 
-  /** By address: why nobody gets it, as a clause. The same object until it says something else. */
-  get quarantined(): ReadonlyMap<string, string> {
+  /** By address. The same object until it says something else. */
+  get quarantined(): ReadonlyMap<string, Quarantine> {
     return this.#quarantined;
   }
 
@@ -70,16 +71,19 @@ export class Conflicts {
   /** All that a node has to say; whether another address is in quarantine, or one less. */
   take(
     node: string,
-    conflicts: readonly ReportedConflict[],
+    reported: readonly ReportedConflict[],
     isAnswered: (ip: string) => boolean,
     now: Instant,
   ): boolean {
+    const conflicts = reported.map((each) => {
+      return { ...each, withheld: each.withheld && !isAnswered(each.ip) };
+    });
     if (conflicts.length > 0 || this.#byNode.has(node)) {
       this.#byNode.set(node, conflicts);
       this.#look(now);
     }
     for (const { ip, mac, interface: link, withheld } of conflicts) {
-      if (!withheld || isAnswered(ip)) continue;
+      if (!withheld) continue;
       const ban = { place: `${link} of ${node}`, until: now + QUARANTINE };
       this.#bans.set(ip, new Map([...(this.#bans.get(ip) ?? []), [mac, ban]]));
     }
@@ -128,10 +132,12 @@ export class Conflicts {
   }
 
   #judge(): boolean {
-    const quarantined = new Map<string, string>();
+    const quarantined = new Map<string, Quarantine>();
     for (const [ip, bans] of [...this.#bans].toSorted(byName)) {
       const macs = [...bans.keys()].toSorted().join(' and ');
-      quarantined.set(ip, `${macs} ${bans.size === 1 ? 'claims' : 'claim'} it on the network`);
+      const why = `${macs} ${bans.size === 1 ? 'claims' : 'claim'} it on the network`;
+      const isContested = this.of(ip).some(({ isWithheld }) => isWithheld);
+      quarantined.set(ip, { why, isContested });
     }
     if (JSON.stringify([...quarantined]) === JSON.stringify([...this.#quarantined])) return false;
     this.#quarantined = quarantined;

@@ -372,7 +372,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
   }
 }
 
-const NONE: ReadonlyMap<string, string> = new Map();
+const NONE = new Map<string, never>();
 const REASONS = { allocated: 'Allocated', untouched: 'Untouched' } as const;
 
 function isWaiting(decision: Decision): boolean {

@@ -10,7 +10,7 @@
 import type { Pool } from '../config/model.ts';
 import type { Ip } from '../net/ip.ts';
 import { addressOf } from './allocate.ts';
-import type { Decision, Entrant, Taken } from './allocate.ts';
+import type { Decision, Entrant, Quarantine, Taken } from './allocate.ts';
 import { Allocator } from './allocator.ts';
 import { NOTHING, sameList, sharesAlike, without } from './entry.ts';
 import type { Quotas } from './ledger.ts';
@@ -39,8 +39,8 @@ export interface Facts {
   readonly leaving: Addresses;
   /** By text of the address. */
   readonly taken: ReadonlyMap<string, Taken>;
-  /** The same: why nobody gets it. */
-  readonly quarantined: ReadonlyMap<string, string>;
+  /** The same. */
+  readonly quarantined: ReadonlyMap<string, Quarantine>;
 }
 
 const NONE: Addresses = new Map();
@@ -55,7 +55,7 @@ export class Decider {
   #reserved = NONE;
   #leaving = NONE;
   #taken: ReadonlyMap<string, Taken> = new Map();
-  #quarantined: ReadonlyMap<string, string> = new Map();
+  #quarantined: Facts['quarantined'] = new Map();
   /** Keys of those whose own change may have made a conflict. */
   readonly #changed = new Set<string>();
 
@@ -103,8 +103,9 @@ export class Decider {
     const before = this.#quarantined;
     if (quarantined === before) return;
     for (const text of new Set([...before.keys(), ...quarantined.keys()])) {
-      const why = quarantined.get(text);
-      if (why !== before.get(text)) this.#allocator.quarantine(addressOf(text), why);
+      const [was, now] = [before.get(text), quarantined.get(text)];
+      if (was?.why === now?.why && was?.isContested === now?.isContested) continue;
+      this.#allocator.quarantine(addressOf(text), now);
     }
     this.#quarantined = new Map(quarantined);
   }

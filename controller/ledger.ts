@@ -8,7 +8,7 @@ import type { Pool } from '../config/model.ts';
 import { compareIp, sameIp } from '../net/ip.ts';
 import type { Family, Ip } from '../net/ip.ts';
 import { contains } from '../net/range.ts';
-import type { Taken } from './allocate.ts';
+import type { Quarantine, Taken } from './allocate.ts';
 import { Group, groupKey } from './group.ts';
 import { Slot } from './slot.ts';
 import type { Conflict } from './slot.ts';
@@ -194,10 +194,10 @@ export class Ledger {
   }
 
   /** Nobody gets it, for that reason; undefined: not for this one (any more). */
-  quarantine(ip: Ip, why: string | undefined): void {
+  quarantine(ip: Ip, quarantine: Quarantine | undefined): void {
     const slot = this.#slot(ip);
-    slot.quarantine = why;
-    if (why === undefined) this.#quarantined.delete(slot);
+    slot.quarantine = quarantine;
+    if (quarantine === undefined) this.#quarantined.delete(slot);
     else this.#quarantined.add(slot);
     this.#tidy(slot);
   }
@@ -210,8 +210,9 @@ export class Ledger {
     return idle.filter(({ ip }) => !stock.avoids(ip)).length;
   }
 
-  isQuarantined(ip: Ip): boolean {
-    return this.#known(ip)?.quarantine !== undefined;
+  /** Whether those who have it must leave it. */
+  isContested(ip: Ip): boolean {
+    return this.#known(ip)?.quarantine?.isContested === true;
   }
 
   /** Addresses that claim objects keep for a Service. */

@@ -5,7 +5,7 @@
 import type { Claim } from '../config/claim.ts';
 import { sameIp } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
-import type { Taken } from './allocate.ts';
+import type { Quarantine, Taken } from './allocate.ts';
 import type { Group } from './group.ts';
 import type { Stretch } from './stock.ts';
 import { Tenants } from './tenants.ts';
@@ -31,8 +31,8 @@ export class Slot {
   leavers: Set<string> | undefined;
   /** Show it, and cannot be read. */
   remnants: Set<string> | undefined;
-  /** Why nobody gets it for a while, as a clause: `MAC claims it`. */
-  quarantine: string | undefined;
+  /** Somebody on the network claims it. */
+  quarantine: Quarantine | undefined;
 
   constructor(ip: Ip, stretch: Stretch | undefined) {
     this.ip = ip;
@@ -73,6 +73,7 @@ export class Slot {
   /** Who has it because it asked for it goes on asking: what it gets is its own will. */
   #isKeptFrom({ requested }: Claim, isHeld: boolean): boolean {
     if (this.quarantine === undefined) return false;
+    if (isHeld && !this.quarantine.isContested) return false;
     return !isHeld || !requested.some((wish) => sameIp(wish, this.ip));
   }
 
@@ -85,7 +86,7 @@ export class Slot {
         return { reason: 'AddressReserved', message: `is reserved by ${this.taken.by}` };
       }
       if (this.quarantine !== undefined && this.#isKeptFrom(claim, isHeld)) {
-        const message = `is in quarantine, because ${this.quarantine}`;
+        const message = `is in quarantine, because ${this.quarantine.why}`;
         return { reason: 'AddressQuarantined', message };
       }
       const holder = least(this.remnants ?? new Set());

@@ -8,7 +8,7 @@ import type { Claim } from '../../../config/claim.ts';
 import type { Pool } from '../../../config/model.ts';
 import { Allocator } from '../../../controller/allocator.ts';
 import { allocate } from '../../../controller/allocate.ts';
-import type { Decision, Entrant, Settings } from '../../../controller/allocate.ts';
+import type { Decision, Entrant, Quarantine, Settings } from '../../../controller/allocate.ts';
 import { formatIp, parseIp } from '../../../net/ip.ts';
 import type { Ip } from '../../../net/ip.ts';
 import { apart, claim, mapOf, pool } from './claims.ts';
@@ -129,7 +129,12 @@ const oneStep = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('quarantine' as const),
       address: someAddress,
-      why: fc.constantFrom('A claims it', 'B claims it', undefined),
+      quarantine: fc.constantFrom(
+        { why: 'A claims it', isContested: true },
+        { why: 'B claims it', isContested: true },
+        { why: 'A claims it', isContested: false },
+        undefined,
+      ),
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('configure' as const), settings }) },
@@ -150,7 +155,7 @@ class World {
   play(step: Step): void {
     if (step.kind === 'configure') return this.allocator.configure(step.settings);
     if (step.kind === 'claimed') return this.allocator.claimed(ip(step.address), step.taken);
-    if (step.kind === 'quarantine') return this.#quarantine(step.address, step.why);
+    if (step.kind === 'quarantine') return this.#quarantine(step.address, step.quarantine);
     const { name } = step;
     const shown = this.#shown.get(name);
     if (step.kind === 'remnant') return this.allocator.reserve(`r/${name}`, step.held.map(ip));
@@ -171,22 +176,23 @@ class World {
     this.#put(name, { ...shown, held });
   }
 
-  readonly #quarantined = new Set<string>();
+  readonly #quarantined = new Map<string, Quarantine>();
 
-  #quarantine(address: string, why: string | undefined): void {
-    this.allocator.quarantine(ip(address), why);
-    if (why === undefined) this.#quarantined.delete(address);
-    else this.#quarantined.add(address);
+  #quarantine(address: string, quarantine: Quarantine | undefined): void {
+    this.allocator.quarantine(ip(address), quarantine);
+    if (quarantine === undefined) this.#quarantined.delete(address);
+    else this.#quarantined.set(address, quarantine);
   }
 
-  /** Who has an address in quarantine, and did not have it, or did not ask for it. */
+  /** Who has an address in quarantine and did not have it, or must leave it. */
   intruders(): string[] {
     return [...this.allocator.decisions].flatMap(([key, decision]) => {
       if (decision.kind !== 'allocated') return [];
       const { wish, held = [] } = this.#shown.get(Number(key.slice('n/s'.length))) ?? {};
       const got = decision.addresses.map(formatIp).filter((text) => this.#quarantined.has(text));
       const mayKeep = (text: string): boolean =>
-        wish?.ips === text && held.map(formatIp).includes(text);
+        held.map(formatIp).includes(text) &&
+        (wish?.ips === text || this.#quarantined.get(text)?.isContested === false);
       return got.filter((text) => !mayKeep(text)).map((text) => `${key}: ${text}`);
     });
   }

@@ -84,7 +84,7 @@ const someMove = fc.record({
   reserved: fc.dictionary(fc.constantFrom('n/r1', 'n/r2'), someAddresses, { maxKeys: 1 }),
   leaving: fc.dictionary(fc.constantFrom('n/g (1)', 'n/g (2)'), someAddresses, { maxKeys: 1 }),
   taken: fc.array(fc.tuple(someIp, someTaken), { maxLength: 2 }),
-  quarantined: fc.array(fc.tuple(someIp, fc.constantFrom('A', 'B')), { maxLength: 1 }),
+  quarantined: fc.array(fc.tuple(someIp, fc.boolean()), { maxLength: 1 }),
 });
 
 function inWords(decisions: ReadonlyMap<string, Decision>): unknown {
@@ -139,7 +139,12 @@ describe('the decider', () => {
             reserved: new Map(Object.entries(move.reserved)),
             leaving: new Map(Object.entries(move.leaving)),
             taken: new Map(move.taken.map(([at, taken]): [string, Taken] => [formatIp(at), taken])),
-            quarantined: new Map(move.quarantined.map(([at, why]) => [formatIp(at), why])),
+            quarantined: new Map(
+              move.quarantined.map(([at, isContested]) => [
+                formatIp(at),
+                { why: 'A', isContested },
+              ]),
+            ),
           };
           const decisions = decider.decide(given);
           expect(inWords(decisions)).toEqual(fromScratch(given));

@@ -8,7 +8,7 @@ import { claim, mapOf, pool } from './claims.ts';
 
 type Wish = NonNullable<Parameters<typeof claim>[1]>;
 
-const STRANGER = '02:00:5e:00:53:01 claims it';
+const STRANGER = { why: '02:00:5e:00:53:01 claims it', isContested: true };
 const POOLS = mapOf([pool('lan', '192.0.2.240-192.0.2.249 2001:db8::240-2001:db8::249')]);
 
 function holder(name: string, held: string, wish: Wish = {}): { readonly claim: never } {
@@ -75,6 +75,15 @@ describe('an address in quarantine', () => {
       asks:
         'AddressQuarantined: 192.0.2.240 is in quarantine, because 02:00:5e:00:53:01 claims it; ' +
         'ask for another address, or for none',
+    });
+  });
+
+  test('stays with who has it all the same, when nobody is heard to claim it any more', () => {
+    const quarantined = new Map([['192.0.2.240', { ...STRANGER, isContested: false }]]);
+    const entrants = [holder('web', '192.0.2.240'), holder('new', '')];
+    expect(words(allocate({ pools: POOLS, entrants, quarantined }))).toEqual({
+      web: '192.0.2.240',
+      new: '192.0.2.241',
     });
   });
 
