@@ -3,7 +3,7 @@
  * the host has it, IPv6. Datagrams without the shared secret's tag are counted and dropped; that
  * is also how two clusters on one segment stay apart.
  */
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import type { Socket, SocketOptions } from 'node:dgram';
 import { err, ok } from '../../lib/result.ts';
@@ -15,8 +15,10 @@ const TAG_BYTES = 16;
 
 /** HMAC-SHA-256 under the shared secret, cut to 16 bytes (RFC 2104 section 5). */
 export function hmacSeal(secret: Uint8Array): Seal {
+  // Made once: out of bytes, a key takes four times as long as the tag itself.
+  const key = createSecretKey(secret);
   const tag = (body: Uint8Array): Uint8Array =>
-    createHmac('sha256', secret).update(body).digest().subarray(0, TAG_BYTES);
+    createHmac('sha256', key).update(body).digest().subarray(0, TAG_BYTES);
   return {
     tag,
     verify: (body, given) => given.length === TAG_BYTES && timingSafeEqual(tag(body), given),
