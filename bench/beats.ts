@@ -45,7 +45,15 @@ function send(from: Sender): void {
   const { id, boot, number, heard } = first;
   if (boot !== '') acks.push({ id, boot, number, ago: monotonic() - heard });
   from.number += 1;
-  const said = { ready: true, leaving: false, asks: false, impaired: false, macs: [from.mac] };
+  const said = {
+    ready: true,
+    leaving: false,
+    asks: false,
+    impaired: false,
+    reaches: false,
+    reaches: true,
+    macs: [from.mac],
+  };
   if (peers.ok) {
     peers.value.send({ sender: from.id, boot: from.boot, number: from.number, acks, ...said }, [
       FIRST,
