@@ -51,7 +51,6 @@ function send(from: Sender): void {
     asks: false,
     impaired: false,
     reaches: false,
-    reaches: true,
     macs: [from.mac],
   };
   if (peers.ok) {
