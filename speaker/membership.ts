@@ -24,6 +24,7 @@ import { assert } from '../lib/assert.ts';
 import { earlier } from '../lib/time.ts';
 import type { Instant, Millis } from '../lib/time.ts';
 import type { Mac } from '../net/mac.ts';
+import { ackOf } from './heartbeat.ts';
 import type { Ack, Beat, BootId, NodeId } from './heartbeat.ts';
 import { newPeer } from './peer.ts';
 import type { Peer } from './peer.ts';
@@ -110,7 +111,7 @@ export class Membership {
       return 'stranger';
     }
     if (peer.retired.has(beat.boot)) return 'replayed';
-    const echo = beat.acks.find((ack) => ack.id === this.#self && ack.boot === this.#boot);
+    const echo = ackOf(beat, this.#self, this.#boot);
     if (echo === undefined) return this.#handshake(peer, beat, now);
     if (peer.boot !== beat.boot) this.#newLife(peer, beat.boot, now);
     else if (beat.number <= peer.number) return 'replayed';
@@ -361,11 +362,18 @@ export class Membership {
   }
 }
 
-/** A peer may be named twice, once for each of its lives: the one heard last speaks. */
-function reportsOf(beat: Beat): ReadonlyMap<NodeId, Millis> {
-  const reports = new Map<NodeId, Millis>();
-  for (const { id, ago } of beat.acks) reports.set(id, Math.min(ago, reports.get(id) ?? Infinity));
-  return reports;
+/**
+ * How long ago it heard the others. A peer may be named twice, once for each of its lives: the one
+ * heard last speaks. Read when somebody is silent, which is nearly never, and beats are many.
+ */
+function reportsOf(beat: Beat): Peer['reports'] {
+  let reports: Map<NodeId, Millis> | undefined;
+  const read = (): Map<NodeId, Millis> => {
+    const all = new Map<NodeId, Millis>();
+    for (const { id, ago } of beat.acks) all.set(id, Math.min(ago, all.get(id) ?? Infinity));
+    return all;
+  };
+  return { get: (id) => (reports ??= read()).get(id) };
 }
 
 function after(now: Instant, at: Instant): Instant | undefined {

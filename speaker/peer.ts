@@ -20,7 +20,7 @@ export interface Peer {
   /** Newest of our own beats it has acknowledged. */
   acked: number;
   /** How long ago it had heard the others, by its newest beat. */
-  reports: ReadonlyMap<NodeId, Millis>;
+  reports: Pick<ReadonlyMap<NodeId, Millis>, 'get'>;
   /** An earlier life of it may hold addresses until then. */
   holdsUntil: Instant;
   /** Earlier lives: their beats are replays. */
