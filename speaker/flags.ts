@@ -58,6 +58,12 @@ export const SPEAKER_FLAGS = {
     choices: ['auto', 'tcx', 'clsact'],
     help: 'where the BPF responder hooks in; auto tries tcx first',
   },
+  'gateway-check': {
+    kind: 'choice',
+    default: 'off',
+    choices: ['off', 'on'],
+    help: 'whether a node whose default gateway does not answer to ICMP lets others answer',
+  },
   'arp-guard': {
     kind: 'choice',
     default: 'on',

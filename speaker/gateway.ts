@@ -1,12 +1,12 @@
 /**
  * Whether this node reaches its default gateways, by ICMP echo: one question for each, every second.
- * Three in a row without an answer, and the node is impaired: it says so to the others, and they
- * answer for the addresses if they can do better (docs/decisions/0013-gateway-check.md).
+ * Three in a row without an answer, and it is missed: nodes that reach theirs answer instead, where
+ * there are any (docs/decisions/0013-gateway-check.md).
  *
  * Slow to trust again, so that nothing flaps: ten seconds of answers without a gap, twice as long
  * after every further loss (up to five minutes), until the gateway has kept for ten times as long.
- * A node that has just started is impaired until a first answer, which comes in milliseconds; else
- * one that reaches nothing would take its addresses back at each start.
+ * Right after a start it is missed until a first answer, which comes in milliseconds; else a node
+ * that reaches nothing would take its addresses back at each start.
  *
  * A family without a default gateway says nothing; one whose route has gone is trusted again as if
  * it answered. Equal gateways stand in for each other. A turn that comes late proves nothing:
@@ -16,6 +16,7 @@ import type { Machine } from '../lib/machine.ts';
 import type { Instant, Millis } from '../lib/time.ts';
 import { formatIp, sameIp } from '../net/ip.ts';
 import type { Family, Ip } from '../net/ip.ts';
+import type { Reachability } from './impairment.ts';
 import type { Gateway } from './routes.ts';
 
 export type GatewayInput =
@@ -30,7 +31,7 @@ export type GatewayOutput =
 
 /** What is known now; told when it changes. */
 export interface Reach {
-  readonly impaired: boolean;
+  readonly reach: Reachability;
   /** By family, those with a default gateway. */
   readonly families: ReadonlyMap<Family, boolean>;
   /** For people; undefined: nothing is wrong. */
@@ -174,16 +175,17 @@ export class GatewayCheck implements Machine<GatewayInput, GatewayOutput> {
     const told = `${lost.join()} ${[...families].join()}`;
     if (told === this.#told || !this.#begun) return;
     this.#told = told;
-    const impaired = [...families.values()].includes(false);
+    const isMissed = [...families.values()].includes(false);
+    const reach = isMissed ? 'missed' : families.size > 0 ? 'reached' : 'unknown';
     const sentence = lost.length === 0 ? undefined : sentenceOf(lost);
-    this.#out.push({ kind: 'reach', reach: { impaired, families, sentence } });
+    this.#out.push({ kind: 'reach', reach: { reach, families, sentence } });
   }
 }
 
 function sentenceOf(lost: readonly string[]): string {
   return (
     `no answer to ICMP echo from the default gateway ${lost.join(', nor from ')}: other nodes ` +
-    'answer for the addresses where they can'
+    'answer for the addresses if they reach theirs'
   );
 }
 

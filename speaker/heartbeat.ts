@@ -3,7 +3,8 @@
  * peer which of its beats was heard last; those acknowledgements are what leases and takeovers
  * are computed from. Layout, big endian:
  *
- *   0  magic 'ARPG'   4  version 1    5  flags (1 ready, 2 leaving, 4 asks, 8 impaired)
+ *   0  magic 'ARPG'   4  version 1    5  flags (1 ready, 2 leaving, 4 asks, 8 impaired,
+ *                                       16 reaches)
  *   6  number of acks (16 bits)
  *   8  sender id      16 boot id      24 beat number (48 bits)        30 number of MACs (16 bits)
  *   32 acks of 24 bytes: id 8, boot 8, number 6, age in ms 2 (saturating)
@@ -48,6 +49,8 @@ export interface Beat {
   readonly asks: boolean;
   /** Should own only what nobody better can: it does not reach its gateway. */
   readonly impaired: boolean;
+  /** Its gateway answers it. */
+  readonly reaches: boolean;
   readonly acks: readonly Ack[];
   /** Of the interfaces it answers on: who is seen with one of these is no stranger. */
   readonly macs: readonly Mac[];
@@ -100,8 +103,9 @@ export function emitBeat(beat: Beat, seal: Seal): Uint8Array {
   return bytes;
 }
 
-function flagsOf({ ready, leaving, asks, impaired }: Beat): number {
-  return (ready ? 1 : 0) | (leaving ? 2 : 0) | (asks ? 4 : 0) | (impaired ? 8 : 0);
+function flagsOf({ ready, leaving, asks, impaired, reaches }: Beat): number {
+  const flags = [ready, leaving, asks, impaired, reaches];
+  return flags.reduce((sum, flag, bit) => sum + (flag ? 1 << bit : 0), 0);
 }
 
 export function parseBeat(bytes: Uint8Array, seal: Seal): Result<Beat, BeatFault> {
@@ -125,6 +129,7 @@ export function parseBeat(bytes: Uint8Array, seal: Seal): Result<Beat, BeatFault
     leaving: (flags & 2) !== 0,
     asks: (flags & 4) !== 0,
     impaired: (flags & 8) !== 0,
+    reaches: (flags & 16) !== 0,
     // Not read before somebody asks: with 100 nodes these are 100,000 a second.
     get acks() {
       return (acks ??= Array.from({ length: count }, (_, i) => getAck(view, HEADER + i * ACK)));

@@ -89,7 +89,7 @@ export class Membership {
   /** Makes the next beat and notes its sending time. */
   nextBeat(
     now: Instant,
-    says: Pick<Beat, 'ready' | 'leaving' | 'asks' | 'impaired' | 'macs'>,
+    says: Pick<Beat, 'ready' | 'leaving' | 'asks' | 'impaired' | 'reaches' | 'macs'>,
   ): Beat {
     this.#number += 1;
     this.#sentAt[this.#number % SENT_KEPT] = now;
@@ -127,6 +127,7 @@ export class Membership {
     if (peer.ready && !beat.ready) peer.holdsUntil = -Infinity;
     peer.ready = beat.ready;
     peer.impaired = beat.impaired;
+    peer.reaches = beat.reaches;
     peer.inView = !beat.leaving;
     peer.dead = false;
     if (beat.leaving) {
@@ -191,6 +192,11 @@ export class Membership {
     const holders = [...this.#peers.keys()].filter((id) => this.mayHold(id, now));
     const impaired = holders.filter((id) => this.isImpaired(id));
     return `${holders.join()} silent ${this.silent(now).join()} impaired ${impaired.join()}`;
+  }
+
+  /** Does any peer that may own reach its gateway, by its own word? */
+  get someReaches(): boolean {
+    return [...this.#peers.values()].some((peer) => peer.inView && peer.ready && peer.reaches);
   }
 
   /** Does it do worse than others, by its own word? Of whom nothing is known does not. */
@@ -310,6 +316,7 @@ export class Membership {
     peer.boot = undefined;
     peer.ready = false;
     peer.impaired = false;
+    peer.reaches = false;
     peer.acked = 0;
   }
 

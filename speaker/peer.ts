@@ -12,6 +12,7 @@ export interface Peer {
   ready: boolean;
   /** Said by its newest beat. */
   impaired: boolean;
+  reaches: boolean;
   inView: boolean;
   /** Left the view by a majority's word, not by its own. */
   dead: boolean;
@@ -39,6 +40,7 @@ export function newPeer(): Peer {
     since: -Infinity,
     ready: false,
     impaired: false,
+    reaches: false,
     inView: false,
     dead: false,
     leftAt: -Infinity,

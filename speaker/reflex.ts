@@ -119,8 +119,8 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
       case 'beat':
         this.#hear(input.beat, now);
         break;
-      case 'impaired':
-        this.#impair(input.impaired, now);
+      case 'gateway':
+        this.#impairment.take(input.reach);
         break;
       case 'link':
         this.#follow(this.#attachment.put(input.link), now);
@@ -158,6 +158,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     if (this.#phase === 'stopped' || !this.#briefed) return undefined;
     let at = earlier(this.#beatAt, this.#membership.deadline(this.#now));
     at = earlier(at, earlier(this.#holdings.deadline(), this.#retryAt));
+    at = earlier(at, this.#impairment.deadline());
     if (this.#phase === 'listening') at = earlier(at, this.#listening.mayClaimAt());
     return at;
   }
@@ -181,13 +182,6 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     this.#count(heard);
     // A newcomer cannot count us before we name its boot id; a claim waits for everybody's word.
     if (heard === 'handshake' || (heard === 'counted' && beat.asks)) this.#urgent(now);
-  }
-
-  /** Silent first, then the news, as with a stop. */
-  #impair(impaired: boolean, now: Instant): void {
-    if (!this.#impairment.set(impaired, this.#membership.sent)) return;
-    if (this.#briefed) this.#publish(now);
-    this.#urgent(now);
   }
 
   #follow(change: Change, now: Instant): void {
@@ -242,6 +236,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     if (!this.#briefed) return;
     if (this.#mayBury(now) && this.#membership.buryDead(now).length > 0) this.#dirty = true;
     this.#watchStanding(now);
+    this.#weigh(now);
     if (this.#attachment.links.size === 0) this.#giveUp(now, 'no-link');
     if (!this.#member) this.#giveUp(now, 'no-member');
     this.#advance(now);
@@ -269,6 +264,13 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     this.#listenAgain(now, cause);
   }
 
+  /** Silent first, then the news, as with a stop. */
+  #weigh(now: Instant): void {
+    if (!this.#impairment.weigh(this.#membership, this.#phase === 'serving', now)) return;
+    this.#publish(now);
+    this.#urgent(now);
+  }
+
   /** Anybody's new standing, or new silence, is news that peers are waiting for. */
   #watchStanding(now: Instant): void {
     const isNew = this.#arrivals.look(this.#membership);
@@ -281,8 +283,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   }
 
   #advance(now: Instant): void {
-    const isHeard = (number: number): boolean => this.#membership.allHeard(number, now);
-    if (this.#impairment.advance(this.#membership.sent, isHeard)) this.#dirty = true;
+    if (this.#impairment.advance(this.#membership, now)) this.#dirty = true;
     if (this.#phase === 'listening' && now >= this.#listening.mayClaimAt()) {
       const able =
         this.#member && this.#attachment.links.size > 0 && this.#membership.isTwoWay(now);
@@ -334,9 +335,9 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   #beat(now: Instant, leaving: boolean): void {
     const asks = this.#phase === 'claiming';
     const ready = asks || this.#phase === 'serving';
-    const impaired = this.#impairment.isTold;
+    const { isTold: impaired, reaches } = this.#impairment;
     const macs = [...this.#attachment.links.values()].map(({ mac }) => mac);
-    const beat = this.#membership.nextBeat(now, { ready, leaving, asks, impaired, macs });
+    const beat = this.#membership.nextBeat(now, { ready, leaving, asks, impaired, reaches, macs });
     this.#lastBeat = now;
     this.#beatAt = now + this.#timing.beat;
     if (this.#peers.length === 0) return;

@@ -10,6 +10,7 @@ import type { Probe } from './asking.ts';
 import type { Announcement, PlaneLink, Sighting } from './dataplane.ts';
 import type { Beat, BootId } from './heartbeat.ts';
 import type { Link, LinkIndex } from './links.ts';
+import type { Reachability } from './impairment.ts';
 import type { Isolation, Standing } from './membership.ts';
 import type { Group } from './table.ts';
 import type { Timing } from './timing.ts';
@@ -49,8 +50,7 @@ export type ReflexInput =
   | { readonly kind: 'peers'; readonly peers: readonly Peer[]; readonly member: boolean }
   | { readonly kind: 'orders'; readonly delta: Delta<Order> }
   | { readonly kind: 'beat'; readonly beat: Beat }
-  /** Others are to own what they can: this node reaches less than it should. */
-  | { readonly kind: 'impaired'; readonly impaired: boolean }
+  | { readonly kind: 'gateway'; readonly reach: Reachability }
   | { readonly kind: 'link'; readonly link: Link }
   | { readonly kind: 'unlink'; readonly index: LinkIndex }
   | { readonly kind: 'sighting'; readonly sighting: Sighting }

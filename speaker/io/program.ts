@@ -29,8 +29,10 @@ import { Brain, WATCHED } from '../brain.ts';
 import type { BrainInput, BrainOutput } from '../brain.ts';
 import { VERIFY_PATH } from '../finding.ts';
 import type { SPEAKER_FLAGS } from '../flags.ts';
+import type { Reach } from '../gateway.ts';
 import { packOrders } from '../orderwire.ts';
 import { readExcluded } from './excluded.ts';
+import { watchGateways } from './gateways.ts';
 import { identify } from './identity.ts';
 import { speakerMetrics } from './metrics.ts';
 import type { SpeakerMetrics } from './metrics.ts';
@@ -183,6 +185,7 @@ class Program {
     if (first !== undefined) return this.#giveUp(first);
     this.#reporting.follow(find);
     const watching = new AbortController();
+    this.#checkGateways(watching.signal);
     for (const resource of WATCHED) {
       const sink = (event: WatchEvent): void => {
         this.#telling.show(resource, event);
@@ -195,6 +198,19 @@ class Program {
       this.#telling.follow(watching.signal, pod),
     );
     return this.#giveUp(await failed);
+  }
+
+  /** Others answer, where they can, while this node does not reach its gateway. */
+  #checkGateways(signal: AbortSignal): void {
+    if (this.#flags['gateway-check'] === 'off') return;
+    const tell = ({ reach, sentence }: Reach): void => {
+      this.#reflex?.post({ kind: 'gateway', reach });
+      const troubles = sentence === undefined ? [] : [{ reason: 'GatewayUnreachable', sentence }];
+      this.#driver.put({ kind: 'troubles', source: 'gateway', troubles });
+    };
+    const checking = watchGateways(tell, signal);
+    if (checking.ok) return;
+    this.#log('warn', 'GatewayCheckOff', `no gateway is checked: ${checking.error}`);
   }
 
   /** What the reflex said last is no proof that it still runs: its lease is. */

@@ -39,7 +39,7 @@ export interface ReflexSettings {
 }
 
 export type ToReflex =
-  | Extract<ReflexInput, { kind: 'peers' | 'stop' }>
+  | Extract<ReflexInput, { kind: 'peers' | 'gateway' | 'stop' }>
   | { readonly kind: 'orders'; readonly orders: PackedOrders }
   | { readonly kind: 'count' };
 

@@ -10,6 +10,7 @@ import type { Instant, Millis } from '../../lib/time.ts';
 import { formatIp, parseIp } from '../../net/ip.ts';
 import { macFromBytes } from '../../net/mac.ts';
 import type { Beat } from '../../speaker/heartbeat.ts';
+import type { Reachability } from '../../speaker/impairment.ts';
 import type { ReflexInput, ReflexOutput, ReflexState } from '../../speaker/reflexport.ts';
 import type { Order } from '../../speaker/vip.ts';
 import { eth0, newMember } from './member.ts';
@@ -174,10 +175,10 @@ export class Cluster {
   }
 
   /** Takes a node's gateway away, or gives it back. */
-  impair(name: string, impaired: boolean): void {
+  gateway(name: string, reach: Reachability): void {
     const member = this.#member(name);
     if (member.crashed || member.frozen) return;
-    member.reflex.handle({ kind: 'impaired', impaired }, this.now + member.skew);
+    member.reflex.handle({ kind: 'gateway', reach }, this.now + member.skew);
     this.#drain(member);
   }
 

@@ -32,7 +32,7 @@ class Node {
   }
 
   get impaired(): boolean | undefined {
-    return this.told.at(-1)?.reach.impaired;
+    return this.told.at(-1)?.reach.reach === 'missed';
   }
 
   route(...gateways: Gateway[]): void {
@@ -89,9 +89,9 @@ describe('a gateway', () => {
 
   test('that answers at the start is reached at once; until then the node is impaired', () => {
     const node = new Node(always, V4);
-    expect(node.told.map(({ reach }) => reach.impaired)).toEqual([true, false]);
+    expect(node.told.map(({ reach }) => reach.reach)).toEqual(['missed', 'reached']);
     const silent = new Node(never, V4);
-    expect(silent.told.map(({ reach }) => reach)).toMatchObject([{ impaired: true }]);
+    expect(silent.told.map(({ reach }) => reach)).toMatchObject([{ reach: 'missed' }]);
     expect(silent.told[0]?.reach.sentence).toBeUndefined();
     silent.run(5 * BEAT);
     expect(silent.told.at(-1)?.reach.sentence).toContain('192.0.2.1');
@@ -110,7 +110,7 @@ describe('a gateway', () => {
     expect(node.impaired).toBe(true);
     expect(node.told.at(-1)?.reach.sentence).toBe(
       'no answer to ICMP echo from the default gateway 192.0.2.1: other nodes answer for the ' +
-        'addresses where they can',
+        'addresses if they reach theirs',
     );
   });
 
@@ -178,7 +178,7 @@ describe('routes', () => {
     const node = new Node(({ ip: { family } }) => family === 4, V4, V6);
     node.run(5 * BEAT);
     expect(node.told.at(-1)?.reach).toMatchObject({
-      impaired: true,
+      reach: 'missed',
       families: new Map([
         [4, true],
         [6, false],
@@ -195,7 +195,7 @@ describe('routes', () => {
     node.run(20 * BEAT);
     node.route(V4);
     node.run(20 * BEAT);
-    expect(node.told.slice(before).every(({ reach }) => !reach.impaired)).toBe(true);
+    expect(node.told.slice(before).every(({ reach }) => reach.reach !== 'missed')).toBe(true);
   });
 
   test('a route that goes while the gateway is lost is trusted as late as an answer', () => {
@@ -227,11 +227,11 @@ describe('what proves nothing', () => {
     check.tick(BEAT);
     check.handle({ kind: 'echo', from: V4.ip, number: 1 }, BEAT);
     check.handle({ kind: 'echo', from: OTHER.ip, number: 2 }, BEAT);
-    const told: boolean[] = [];
+    const told: string[] = [];
     for (let out = check.poll(); out !== undefined; out = check.poll()) {
-      if (out.kind === 'reach') told.push(out.reach.impaired);
+      if (out.kind === 'reach') told.push(out.reach.reach);
     }
-    expect(told).toEqual([true]);
+    expect(told).toEqual(['missed']);
   });
 });
 
@@ -257,7 +257,7 @@ test('property: impaired means a loss of three beats, or a start without an answ
       const node = new Node(() => pattern[(turn += 1)] ?? true, V4);
       node.run(pattern.length * BEAT);
       for (const { at, reach } of node.told.slice(1)) {
-        if (!reach.impaired) continue;
+        if (reach.reach !== 'missed') continue;
         const end = Math.round((at - 1000) / BEAT);
         expect(pattern.slice(end - MISSES, end)).toEqual(Array(MISSES).fill(false));
       }

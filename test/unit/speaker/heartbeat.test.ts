@@ -25,6 +25,7 @@ const beat: fc.Arbitrary<Beat> = fc.record({
   leaving: fc.boolean(),
   asks: fc.boolean(),
   impaired: fc.boolean(),
+  reaches: fc.boolean(),
   acks: fc.array(ack, { maxLength: 20 }),
   macs: fc.array(
     fc.uint8Array({ minLength: 6, maxLength: 6 }).map((bytes) => macFromBytes(bytes)),
@@ -50,6 +51,7 @@ test('the layout on the wire', () => {
       leaving: false,
       asks: false,
       impaired: false,
+      reaches: false,
       acks: [{ id: '1111111111111111', boot: '2222222222222222', number: 3, ago: 258 }],
       macs: ['02:64:00:00:00:64'],
     },
@@ -78,6 +80,7 @@ describe('refused', () => {
       leaving: false,
       asks: false,
       impaired: false,
+      reaches: false,
       acks: [],
       macs: [],
     },

@@ -1,7 +1,8 @@
 /** Nodes that do not reach their gateway: last choice, and never two voices over it. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { Impairment } from '../../../speaker/impairment.ts';
+import { ALONE, Impairment } from '../../../speaker/impairment.ts';
+import type { Company } from '../../../speaker/impairment.ts';
 import { ownerOf } from '../../../speaker/vip.ts';
 import { Cluster } from '../../sim/cluster.ts';
 
@@ -18,45 +19,65 @@ function oneVoice(cluster: Cluster): void {
 
 function settled(seed = 1): Cluster {
   const cluster = new Cluster(ABC, { seed, orders, check: oneVoice });
+  for (const name of ABC) cluster.gateway(name, 'reached');
   cluster.run(3000);
   expect(cluster.answering(VIP)).toEqual(['a']);
   return cluster;
 }
 
-describe('an impaired node', () => {
-  test('hands over within milliseconds, and is the owner again when it has recovered', () => {
+describe('a node that misses its gateway', () => {
+  test('waits for a moment, hands over within milliseconds, and is the owner again afterwards', () => {
     for (let seed = 1; seed <= 20; seed++) {
       const cluster = settled(seed);
-      cluster.impair('a', true);
-      expect(cluster.until(() => cluster.answering(VIP).join() === 'b', 1000)).toBeLessThan(30);
+      cluster.gateway('a', 'missed');
+      cluster.run(ALONE - 10);
+      expect(cluster.answering(VIP)).toEqual(['a']);
+      expect(cluster.until(() => cluster.answering(VIP).join() === 'b', 1000)).toBeLessThan(40);
       cluster.run(5000);
-      cluster.impair('a', false);
-      expect(cluster.until(() => cluster.answering(VIP).join() === 'a', 1000)).toBeLessThan(50);
+      cluster.gateway('a', 'reached');
+      expect(cluster.until(() => cluster.answering(VIP).join() === 'a', 1000)).toBeLessThan(150);
     }
+  });
+
+  test('is silent for milliseconds at most while it hands over, and back', () => {
+    const cluster = settled();
+    let silent = 0;
+    const run = (ms: number): void => {
+      for (let n = 0; n < ms; n++) {
+        cluster.run(1);
+        if (cluster.answering(VIP).length === 0) silent += 1;
+      }
+    };
+    cluster.gateway('a', 'missed');
+    run(4000);
+    cluster.gateway('a', 'reached');
+    run(2000);
+    expect(cluster.answering(VIP)).toEqual(['a']);
+    expect(silent).toBeLessThan(60);
   });
 
   test('goes on with what nobody else may own, without a gap', () => {
     const cluster = settled();
     const isSilent = (): boolean => cluster.answering(LOCAL).length === 0;
-    cluster.impair('a', true);
-    expect(cluster.until(isSilent, 2000)).toBeUndefined();
-    cluster.impair('a', false);
+    cluster.gateway('a', 'missed');
+    expect(cluster.until(isSilent, 4000)).toBeUndefined();
+    cluster.gateway('a', 'reached');
     expect(cluster.until(isSilent, 2000)).toBeUndefined();
   });
 
-  test('behind another one changes nothing', () => {
+  test('behind another one is passed over when that one dies', () => {
     const cluster = settled();
-    cluster.impair('b', true);
-    cluster.run(1000);
+    cluster.gateway('b', 'missed');
+    cluster.run(3000);
     cluster.crash('a');
     expect(cluster.until(() => cluster.answering(VIP).join() === 'c', 1000)).toBeDefined();
   });
 
   test('takes over all the same when no better one is left', () => {
     const cluster = settled();
-    cluster.impair('b', true);
-    cluster.impair('c', true);
-    cluster.run(500);
+    cluster.gateway('b', 'missed');
+    cluster.gateway('c', 'missed');
+    cluster.run(3000);
     cluster.crash('a');
     expect(cluster.until(() => cluster.answering(VIP).join() === 'b', 1000)).toBeDefined();
   });
@@ -66,139 +87,167 @@ describe('an impaired node', () => {
     cluster.crash('a');
     cluster.run(1000);
     cluster.restart('a');
-    cluster.impair('a', true);
+    cluster.gateway('a', 'missed');
     const isTaken = (): boolean => cluster.answering(VIP).join() !== 'b';
     expect(cluster.until(isTaken, 5000)).toBeUndefined();
   });
 });
 
-describe('all of them impaired', () => {
-  test('at the same time: nothing moves for longer than a few milliseconds', () => {
-    for (let seed = 1; seed <= 20; seed++) {
-      const cluster = settled(seed);
-      for (const name of ABC) cluster.impair(name, true);
-      expect(cluster.until(() => cluster.answering(VIP).join() === 'a', 1000)).toBeLessThan(50);
-      const moves = cluster.until(() => cluster.answering(VIP).join() !== 'a', 5000);
-      expect(moves).toBeUndefined();
-    }
-  });
+describe('a gateway that is gone for everybody', () => {
+  const notA = (cluster: Cluster) => (): boolean => cluster.answering(VIP).join() !== 'a';
 
-  test('one after the other, within a beat of the check: the first owns again in the end', () => {
-    for (let seed = 1; seed <= 20; seed++) {
+  test('found within a beat of the check of each other, and back the same way: nothing moves', () => {
+    for (let seed = 1; seed <= 6; seed++) {
       const cluster = settled(seed);
-      for (const name of ABC) {
-        cluster.impair(name, true);
-        cluster.run((seed * 97) % 900);
+      for (const reach of ['missed', 'reached'] as const) {
+        for (const name of seed % 2 === 0 ? ABC : ['c', 'a', 'b']) {
+          cluster.gateway(name, reach);
+          expect(cluster.until(notA(cluster), (seed * 97) % 500)).toBeUndefined();
+        }
+        expect(cluster.until(notA(cluster), 3500)).toBeUndefined();
       }
-      cluster.run(500);
-      expect(cluster.answering(VIP)).toEqual(['a']);
-      for (const name of ['c', 'a', 'b']) {
-        cluster.impair(name, false);
-        cluster.run((seed * 131) % 900);
-      }
-      cluster.run(500);
-      expect(cluster.answering(VIP)).toEqual(['a']);
     }
   });
 
   test('from the start', () => {
     const cluster = new Cluster(ABC, { seed: 1, orders, check: oneVoice });
-    for (const name of ABC) cluster.impair(name, true);
+    for (const name of ABC) cluster.gateway(name, 'missed');
     cluster.run(3000);
     expect(cluster.answering(VIP)).toEqual(['a']);
+  });
+
+  test('one that nobody else checks is no reason either', () => {
+    const cluster = settled();
+    for (const name of ['b', 'c']) cluster.gateway(name, 'unknown');
+    cluster.run(1000);
+    cluster.gateway('a', 'missed');
+    expect(cluster.until(notA(cluster), 10_000)).toBeUndefined();
   });
 });
 
 describe('one voice', () => {
   const act = fc.record({
-    what: fc.constantFrom('impair', 'mend', 'impair', 'mend', 'freeze', 'crash', 'restart'),
+    what: fc.constantFrom('miss', 'reach', 'miss', 'reach', 'freeze', 'crash', 'restart'),
     who: fc.constantFrom(...ABC),
-    wait: fc.integer({ min: 0, max: 400 }),
+    wait: fc.oneof(fc.integer({ min: 0, max: 400 }), fc.constant(ALONE)),
+  });
+  type Act = typeof act extends fc.Arbitrary<infer T> ? T : never;
+
+  function play(cluster: Cluster, acts: readonly Act[]): ReadonlySet<string> {
+    const missing = new Set<string>();
+    const tell = (name: string): void =>
+      cluster.gateway(name, missing.has(name) ? 'missed' : 'reached');
+    ABC.forEach(tell);
+    cluster.run(1500);
+    for (const { what, who, wait } of acts) {
+      if (what === 'miss') missing.add(who);
+      if (what === 'reach') missing.delete(who);
+      if (what === 'freeze') cluster.freeze(who);
+      else cluster.thaw(who);
+      if (what === 'crash') cluster.crash(who);
+      if (what === 'restart') cluster.restart(who);
+      tell(who);
+      cluster.run(wait);
+    }
+    for (const name of ABC) {
+      cluster.thaw(name);
+      if (cluster.isCrashed(name)) cluster.restart(name);
+      tell(name);
+    }
+    cluster.run(2000);
+    return missing;
+  }
+
+  test('property: whatever is lost and late', () => {
+    const loss = fc.double({ min: 0, max: 0.3, noNaN: true });
+    const late = fc.integer({ min: 1, max: 60 });
+    fc.assert(
+      fc.property(fc.nat(), loss, late, fc.array(act, { maxLength: 20 }), (seed, ...rest) => {
+        const [lost, most, acts] = rest;
+        const how = { isolation: 'stop', loss: lost, check: oneVoice } as const;
+        const cluster = new Cluster(ABC, { seed, orders, ...how, delay: [0.1, most] });
+        play(cluster, acts);
+        expect(cluster.answering(VIP).length).toBeLessThanOrEqual(1);
+      }),
+      { numRuns: 60 },
+    );
   });
 
-  test('property: whatever is lost and late, and in the end the best one answers', () => {
+  test('property: in the end one answers that reaches its gateway, if any does', () => {
     fc.assert(
-      fc.property(
-        fc.integer(),
-        fc.double({ min: 0, max: 0.3, noNaN: true }),
-        fc.integer({ min: 1, max: 60 }),
-        fc.array(act, { maxLength: 20 }),
-        (seed, loss, late, acts) => {
-          const how = { isolation: 'stop', loss, delay: [0.1, late], check: oneVoice } as const;
-          const cluster = new Cluster(ABC, { seed, orders, ...how });
-          const impaired = new Set<string>();
-          cluster.run(1500);
-          for (const { what, who, wait } of acts) {
-            if (what === 'impair') impaired.add(who);
-            if (what === 'mend') impaired.delete(who);
-            if (what === 'freeze') cluster.freeze(who);
-            else cluster.thaw(who);
-            if (what === 'crash') cluster.crash(who);
-            if (what === 'restart') cluster.restart(who);
-            cluster.impair(who, impaired.has(who));
-            cluster.run(wait);
-          }
-          for (const name of ABC) {
-            cluster.thaw(name);
-            if (cluster.isCrashed(name)) cluster.restart(name);
-            cluster.impair(name, impaired.has(name));
-          }
-          cluster.run(2000);
-          if (loss > 0.02 || late > 20) return;
-          cluster.run(3000);
-          const best = ABC.find((name) => !impaired.has(name)) ?? 'a';
-          expect(cluster.answering(VIP)).toEqual([best]);
-        },
-      ),
-      { numRuns: 60 },
+      fc.property(fc.nat(), fc.array(act, { maxLength: 20 }), (seed, acts) => {
+        const cluster = new Cluster(ABC, { seed, orders, isolation: 'stop', check: oneVoice });
+        const missing = play(cluster, acts);
+        cluster.run(ALONE);
+        const voices = cluster.answering(VIP);
+        expect(voices).toHaveLength(1);
+        const best = ABC.find((name) => !missing.has(name)) ?? voices[0];
+        expect(voices).toEqual([best]);
+      }),
+      { numRuns: 40 },
     );
   });
 });
 
 describe('the rules', () => {
-  const nobody = (): boolean => false;
-  const everybody = (): boolean => true;
+  const company = (sent: number, heard: number, someReaches = true): Company => ({
+    sent,
+    someReaches,
+    allHeard: (number) => number <= heard,
+  });
+
+  function impaired(): Impairment {
+    const impairment = new Impairment();
+    impairment.take('missed');
+    expect(impairment.weigh(company(10, 10), false, 0)).toBe(true);
+    return impairment;
+  }
 
   test('counted at once, over only when everybody has heard so', () => {
-    const impairment = new Impairment();
-    expect(impairment.set(true, 10)).toBe(true);
+    const impairment = impaired();
     expect([impairment.isTold, impairment.isCounted]).toEqual([true, true]);
-    expect(impairment.advance(20, everybody)).toBe(false);
-    impairment.set(false, 20);
+    expect(impairment.advance(company(20, 20), 1)).toBe(false);
+    impairment.take('reached');
+    expect(impairment.weigh(company(20, 20), true, 1)).toBe(true);
     expect([impairment.isTold, impairment.isCounted]).toEqual([false, true]);
     // The beat that says so has not been sent yet.
-    expect(impairment.advance(20, everybody)).toBe(false);
-    expect(impairment.advance(21, nobody)).toBe(false);
-    expect(impairment.advance(21, (number) => number <= 20)).toBe(false);
-    expect(impairment.advance(21, (number) => number <= 21)).toBe(true);
+    expect(impairment.advance(company(20, 99), 1)).toBe(false);
+    expect(impairment.advance(company(21, 20), 1)).toBe(false);
+    expect(impairment.advance(company(21, 21), 1)).toBe(true);
     expect(impairment.isCounted).toBe(false);
   });
 
   test('impaired again before it was over', () => {
-    const impairment = new Impairment();
-    impairment.set(true, 1);
-    impairment.set(false, 2);
-    impairment.set(true, 3);
-    expect(impairment.advance(9, everybody)).toBe(false);
-    impairment.set(false, 9);
-    expect(impairment.advance(9, everybody)).toBe(false);
-    expect(impairment.advance(10, everybody)).toBe(true);
+    const impairment = impaired();
+    impairment.take('reached');
+    impairment.weigh(company(20, 20), false, 1);
+    impairment.take('missed');
+    impairment.weigh(company(21, 21), false, 2);
+    expect(impairment.advance(company(99, 99), 3)).toBe(false);
   });
 
-  test('the same again is no news', () => {
+  test('who answers waits, and only as long as another one reaches its gateway', () => {
     const impairment = new Impairment();
-    expect(impairment.set(false, 1)).toBe(false);
-    impairment.set(true, 1);
-    expect(impairment.set(true, 2)).toBe(false);
+    impairment.take('missed');
+    expect(impairment.weigh(company(1, 1), true, 100)).toBe(false);
+    expect(impairment.deadline()).toBe(100 + ALONE);
+    expect(impairment.weigh(company(1, 1, false), true, 200)).toBe(false);
+    expect(impairment.deadline()).toBeUndefined();
+    expect(impairment.weigh(company(1, 1), true, 300)).toBe(false);
+    expect(impairment.weigh(company(1, 1), true, 299 + ALONE)).toBe(false);
+    expect(impairment.weigh(company(1, 1), true, 300 + ALONE)).toBe(true);
+    // When the others lose theirs too, what has moved stays where it is.
+    expect(impairment.weigh(company(1, 1, false), true, 9999)).toBe(false);
+    expect(impairment.isTold).toBe(true);
   });
 
   test('who owns: the good ones first, and among equals the order', () => {
     const order = { ip: { family: 4, value: 1n }, owners: ABC, interfaces: 'all', isNew: false };
-    const owner = (holders: string, impaired: string): string | undefined =>
+    const owner = (holders: string, bad: string): string | undefined =>
       ownerOf(
         order as Parameters<typeof ownerOf>[0],
         (node) => holders.includes(node),
-        (node) => impaired.includes(node),
+        (node) => bad.includes(node),
       );
     expect(owner('abc', '')).toBe('a');
     expect(owner('abc', 'a')).toBe('b');

@@ -9,7 +9,7 @@ const PEER = '00000000000000bb';
 const BOOT = '1111111111111111';
 
 function beat(boot: string, number: number): Beat {
-  const says = { ready: true, leaving: false, asks: false, impaired: false };
+  const says = { ready: true, leaving: false, asks: false, impaired: false, reaches: false };
   return { sender: PEER, boot, number, ...says, acks: [], macs: [] };
 }
 
