@@ -1,13 +1,14 @@
 /**
  * A host outside the cluster has addresses of the pool: one that was there before, for which the
  * Service gets another; one that a Service asks for all the same; and one taken while a node
- * answers for it.
+ * answers for it. And an agent on a node that takes our program off its interface.
  */
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { urlOf, whoHas } from '../../lab/probe.ts';
 import { Namespace } from '../../lab/namespace.ts';
 import { Client } from './client.ts';
-import { Installation, condition } from './installation.ts';
+import { Installation, ROOT, SYSTEM, condition } from './installation.ts';
 import { MYWEB, POOLS, VIP4, service } from './objects.ts';
 import { Pods } from './pods.ts';
 
@@ -154,4 +155,27 @@ test('an address that is announced is kept and defended, and the host is named',
   });
   expect(told).toHaveLength(2);
   expect(told).toContainEqual(expect.stringContaining(`claims ${NEXT} and is no node`));
+});
+
+test('a node whose program is taken off its interface says so, and goes on answering', async () => {
+  await cluster.apply(service('calm', 'myweb'));
+  await toSay('calm', 'Announced', 'Announced');
+  const [ip = ''] = await cluster.addresses('calm');
+  const owner = await client.owned(ip);
+  const { namespace } = cluster.kube.segment.node(owner);
+  const script = join(ROOT, 'test/lab/detach.ts');
+  expect(namespace.execSync([process.execPath, script, 'eth0']).stderr).toBe('');
+  const kind = '/apis/metallb.io/v1beta1/namespaces';
+  const path = `${kind}/${SYSTEM}/configurationstates/speaker-${owner}`;
+  const state = await cluster.until('the condition DataPlane', async () => {
+    const now = await cluster.get(path);
+    return condition(now, 'arpeggio.dev/DataPlane') !== undefined && now;
+  });
+  expect(condition(state, 'arpeggio.dev/DataPlane')).toMatchObject({
+    status: 'False',
+    reason: 'ResponderDisplaced',
+    message: expect.stringContaining('somebody took the responder off eth0'),
+  });
+  expect(state.status?.['result']).toBe('Valid');
+  expect(await client.owned(ip)).toBe(owner);
 });
