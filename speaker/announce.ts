@@ -129,7 +129,7 @@ export class Announcer {
     return at;
   }
 
-  /** Those that are wanted most leave first: at the pace of a takeover that is a second's difference. */
+  /** Those that are wanted most leave first: the pace makes that a difference of a second. */
   #ranked(added: readonly (readonly [string, Target])[]): readonly (readonly [string, Target])[] {
     if (added.length <= PACE.frames) return added;
     const ranks = new Map(added.map(([key, target]) => [key, this.#rank(target)]));

@@ -5,8 +5,8 @@
  *
  * - *First*: an address that was never announced is probed as RFC 5227 has it, optimistically. A
  *   stranger that answers has it: the address is withheld and asked for again every ten seconds.
- * - *Takeover*: if a node that the address could be with is unaccounted for (neither in the view nor
- *   gone with a goodbye), the wire is asked. A node of the cluster that answers has a running
+ * - *Takeover*: if a node that the address could be with is unaccounted for (neither in the view
+ *   nor gone with a goodbye), or has not heard yet that the order changed, the wire is asked. A node of the cluster that answers has a running
  *   lease: the address stays with it and the question is put again each beat. A stranger is no
  *   reason to be silent: the address is ours, and is defended.
  *
@@ -35,8 +35,11 @@ import { sameList } from './vip.ts';
 /** `rfc`: the whole cycle before the first announcement; `off`: no probe. */
 export type Probe = 'optimistic' | 'rfc' | 'off';
 
-/** `unknown`: not told yet; counts as a member's until it is. */
-export type Whose = 'member' | 'stranger' | 'unknown';
+/**
+ * `before`, `after`: a node of the cluster that comes before or after this one in the address's
+ * order. `unknown`: not told yet; counts as a node of the cluster until it is.
+ */
+export type Whose = 'before' | 'after' | 'stranger' | 'unknown';
 
 export interface Bid extends Asked {
   /** Never announced by anybody. */
@@ -57,7 +60,7 @@ export interface AskingOptions {
   readonly pacer: Pacer;
   /** Between two questions to an owner that answers; one beat. */
   readonly again: Millis;
-  readonly whose: (mac: Mac) => Whose;
+  readonly whose: (mac: Mac, key: string) => Whose;
 }
 
 interface Standing {
@@ -108,6 +111,20 @@ export class Asking {
     }
   }
 
+  /**
+   * A node that comes before us answers for it too: it is theirs, and we are to ask each beat
+   * whether it still is.
+   */
+  yield(key: string, now: Instant): void {
+    const standing = this.#standings.get(key);
+    if (standing === undefined) return;
+    this.#leave(key, standing);
+    const question = new Question(TAKEOVER, now + this.#options.again);
+    question.addresses.set(key, standing.bid);
+    this.#questions.set(key, question);
+    this.#standings.set(key, { ...standing, isClear: false, isWithheld: false, question });
+  }
+
   /** Its orders are gone: what was found out about it holds no more. */
   forget(key: string): void {
     this.#proven.delete(key);
@@ -144,9 +161,9 @@ export class Asking {
     }
     const standing = this.#standings.get(key);
     const question = standing?.question;
-    if (standing === undefined || question === undefined || !this.#counts(standing, mac, form)) {
-      return;
-    }
+    // What comes before it is asked was an answer to something else.
+    if (standing === undefined || question?.isPut !== true) return;
+    if (!this.#counts(key, standing, mac, form)) return;
     question.answers.set(mac, { mac, link, key });
     if (standing.isClear) this.#judge(question, now);
   }
@@ -155,13 +172,12 @@ export class Asking {
   tick(now: Instant): void {
     for (const [mac, decoys] of this.#decoys) this.#judgeDecoys(mac, decoys, now);
     for (const [name, question] of this.#questions) {
-      const since = question.since(now);
-      if (since === undefined || question.isPending) continue;
       const { clear, end } = question.timing;
-      if (question.isClear && since >= end) this.#end(name, question);
-      else if (!question.isClear && since >= clear) {
+      if (question.isPending) continue;
+      if (question.isClear && question.isOld(end, now)) this.#end(name, question);
+      else if (!question.isClear && question.isOld(clear, now)) {
         // Who stood still meanwhile has heard nothing, and knows nothing.
-        if (since > clear + this.#options.again) question.again(now);
+        if (question.isOld(clear + this.#options.again, now)) question.again(now);
         else this.#judge(question, now);
       }
     }
@@ -229,10 +245,13 @@ export class Asking {
     }
   }
 
-  #counts({ bid, isClear }: Standing, mac: Mac, form: Sighting['form']): boolean {
+  #counts(key: string, { bid, isClear }: Standing, mac: Mac, form: Sighting['form']): boolean {
     if (form !== 'probe') return true;
-    // RFC 5227 2.1.1: somebody else probes for the address that we probe for. Members may.
-    return bid.isNew && !isClear && this.#options.whose(mac) === 'stranger';
+    if (isClear) return false;
+    // Somebody else asks what we ask. Of two nodes the one that comes before goes on; a stranger
+    // that probes for what nobody has had wants it too (RFC 5227 2.1.1).
+    const whose = this.#options.whose(mac, key);
+    return whose === 'before' || (whose === 'stranger' && bid.isNew);
   }
 
   #judge(question: Question, now: Instant): void {
@@ -241,7 +260,9 @@ export class Asking {
     for (const answer of unjudged) this.#tempt(answer, question, now);
     question.isPending = unjudged.length > 0;
     if (question.isPending) return;
-    const strangers = answers.filter(({ mac }) => this.#options.whose(mac) === 'stranger');
+    const isStranger = (each: Answer): boolean =>
+      this.#options.whose(each.mac, each.key) === 'stranger';
+    const strangers = answers.filter(isStranger);
     if (strangers.length < answers.length) {
       this.counts.occupied += 1;
       question.again(now + this.#options.again);
@@ -313,8 +334,7 @@ export class Asking {
   }
 
   #judgeDecoys(mac: Mac, decoys: Decoys, now: Instant): void {
-    const since = decoys.question.since(now);
-    if (since === undefined || since < DECOY.clear) return;
+    if (!decoys.question.isOld(DECOY.clear, now)) return;
     this.#decoys.delete(mac);
     this.version += 1;
     this.#verdicts.set(mac, { isProxy: isProxy(decoys, mac), until: now + VERDICT_KEPT });

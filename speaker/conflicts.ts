@@ -6,7 +6,7 @@
  * `withheld` ones are not answered for; a question decides when that is over (`asking.ts`). Of the
  * others only silence tells: what was not seen for `CONFLICT_KEPT` is over.
  */
-import type { Instant } from '../lib/time.ts';
+import type { Instant, Millis } from '../lib/time.ts';
 import type { Mac } from '../net/mac.ts';
 import type { LinkIndex } from './links.ts';
 import { CONFLICT_KEPT, DEFEND_INTERVAL } from './timing.ts';
@@ -48,8 +48,8 @@ export class Conflicts {
   }
 
   /** May the address be defended now? If so, it is. */
-  defends(key: string, now: Instant): boolean {
-    if (now - (this.#defendedAt.get(key) ?? -Infinity) < DEFEND_INTERVAL) return false;
+  defends(key: string, now: Instant, interval: Millis = DEFEND_INTERVAL): boolean {
+    if (now - (this.#defendedAt.get(key) ?? -Infinity) < interval) return false;
     this.#defendedAt.set(key, now);
     return true;
   }

@@ -28,7 +28,8 @@ import type { OutFrame, Path } from './question.ts';
 import type { Conflict, Neighbour, Peer } from './reflexport.ts';
 import { chosen, Table } from './table.ts';
 import type { Group, NamedLink } from './table.ts';
-import { ownerOf } from './vip.ts';
+import { MEETING_INTERVAL } from './timing.ts';
+import { ownerOf, sameList } from './vip.ts';
 import type { Order } from './vip.ts';
 
 export interface HoldingsOptions {
@@ -41,8 +42,8 @@ export interface HoldingsOptions {
   readonly again: Millis;
   /** How often an address was asked for; those that are wanted most are announced first. */
   readonly asked: (key: string) => number;
-  /** Was the MAC named by a speaker with our secret? */
-  readonly isMember: (mac: Mac) => boolean;
+  /** The node whose speaker, one with our secret, named the MAC. */
+  readonly nodeWith: (mac: Mac) => string | undefined;
 }
 
 /** How things stand with this node and the others. */
@@ -75,8 +76,10 @@ export class Holdings {
   readonly #conflicts = new Conflicts();
   /** Who owned an address when this was last looked at. */
   readonly #owners = new Map<string, string>();
-  /** Of nodes, by the host's own neighbour tables. */
-  #neighbours: ReadonlySet<Mac> = new Set();
+  /** Addresses whose order has become another one; the owner before may not know it yet. */
+  readonly #moved = new Set<string>();
+  /** Nodes by MAC, by the host's own neighbour tables. */
+  #neighbours: ReadonlyMap<Mac, string> = new Map();
   #resolvedAt: Instant = -Infinity;
   #now: Instant = -Infinity;
   /** Seen before it was known whose the MAC is. */
@@ -90,7 +93,7 @@ export class Holdings {
     this.#options = options;
     const pacer = new Pacer();
     const { random, probe, again, refresh } = options;
-    const whose = (mac: Mac): Whose => this.#whose(mac);
+    const whose = (mac: Mac, key: string): Whose => this.#whose(mac, key);
     this.#asking = new Asking({ random, probe, again, pacer, whose });
     const rank = ({ ip }: Target): number => options.asked(formatIp(ip));
     this.#announcer = new Announcer({ random, refresh, pacer, rank });
@@ -124,10 +127,15 @@ export class Holdings {
     for (const key of remove) {
       this.#orders.delete(key);
       this.#owners.delete(key);
+      this.#moved.delete(key);
       this.#asking.forget(key);
       this.#conflicts.remove(key);
     }
-    for (const [key, order] of put) this.#orders.set(key, order);
+    for (const [key, order] of put) {
+      const before = this.#orders.get(key)?.owners;
+      if (before !== undefined && !sameList(before, order.owners)) this.#moved.add(key);
+      this.#orders.set(key, order);
+    }
   }
 
   hear(sighting: Sighting, now: Instant): void {
@@ -136,24 +144,26 @@ export class Holdings {
     if (this.#isOwn(mac)) return;
     // Of whomever: until it is known whose the MAC is, an answer is an answer.
     this.#asking.hear(sighting, now);
-    const whose = this.#whose(mac);
+    const key = formatIp(sighting.ip);
+    const whose = this.#whose(mac, key);
     if (whose === 'unknown') {
       this.#unresolved.push(sighting);
       if (this.#unresolved.length === 1) this.#out.push({ kind: 'resolve' });
       return;
     }
-    const key = formatIp(sighting.ip);
     // While there is a question, its answers are for it to judge.
     if (form === 'probe' || this.#asking.isOpen(key) || this.#asking.isProxy(mac, now)) return;
     if (whose === 'stranger') this.#clash(key, sighting, now);
-    else if (this.#asking.isClear(key)) this.#counts.doubles += 1;
+    else if (this.#asking.isClear(key)) this.#meet(key, whose, now);
   }
 
   /** Whom this host's kernel knows; those of them that are the cluster's nodes are no strangers. */
   learn(entries: readonly Neighbour[], peers: readonly Peer[], now: Instant): void {
-    const nodes = new Set(peers.map(({ address }) => address));
-    const theirs = entries.filter(({ address }) => nodes.has(address));
-    this.#neighbours = new Set(theirs.map(({ mac }) => mac));
+    const nodes = new Map(peers.map(({ name, address }) => [address, name]));
+    const theirs = entries.map(({ address, mac }) => [mac, nodes.get(address)] as const);
+    this.#neighbours = new Map(
+      theirs.filter((each): each is [Mac, string] => each[1] !== undefined),
+    );
     this.#resolvedAt = now;
     for (const sighting of this.#unresolved.splice(0)) this.hear(sighting, now);
   }
@@ -218,6 +228,7 @@ export class Holdings {
       const owner = hosts.has(key) ? undefined : ownerOf(order, mayHold, isImpaired);
       if (owner !== node) {
         if (owner !== undefined) this.#owners.set(key, owner);
+        this.#moved.delete(key);
         continue;
       }
       const { ip, interfaces, isNew } = order;
@@ -232,12 +243,13 @@ export class Holdings {
     const { unaccounted, peers } = situation;
     if (this.#asking.isClear(key)) {
       this.#owners.set(key, this.#options.node);
+      this.#moved.delete(key);
       return [];
     }
     const suspects = unaccounted.size === 0 ? [] : owners.filter((each) => unaccounted.has(each));
     const before = this.#owners.get(key) ?? this.#options.node;
-    const isGone = before !== this.#options.node && !peers.has(before);
-    return isGone ? [...suspects, before] : suspects;
+    const isOthers = before !== this.#options.node && (!peers.has(before) || this.#moved.has(key));
+    return isOthers && !suspects.includes(before) ? [...suspects, before] : suspects;
   }
 
   #takeEvents(now: Instant): void {
@@ -247,31 +259,51 @@ export class Holdings {
     }
   }
 
+  /** Another node answers for what we answer for: who comes after lets go, the other says so. */
+  #meet(key: string, whose: 'before' | 'after', now: Instant): void {
+    this.#counts.doubles += 1;
+    if (whose === 'before') this.#asking.yield(key, now);
+    else if (this.#conflicts.defends(key, now, MEETING_INTERVAL)) this.#sayAgain(key);
+  }
+
   #clash(
     key: string,
     { mac, link }: { readonly mac: Mac; readonly link: LinkIndex },
     now: Instant,
     withheld = false,
   ): void {
-    const order = this.#orders.get(key);
-    if (order === undefined) return;
+    if (!this.#orders.has(key)) return;
     const { version } = this.#conflicts;
     this.#conflicts.put({ key, mac, link, withheld }, now);
     if (this.#conflicts.version !== version) this.#counts.conflicts += 1;
     if (withheld || !this.#asking.isClear(key) || !this.#conflicts.defends(key, now)) return;
     this.#counts.defences += 1;
+    this.#sayAgain(key);
+  }
+
+  #sayAgain(key: string): void {
+    const order = this.#orders.get(key);
+    if (order === undefined) return;
     for (const { index, mac: own } of chosen(order.interfaces, this.#links)) {
       const frame = announcement({ ip: order.ip, link: index, mac: own });
       this.#out.push({ kind: 'send', link: index, frame });
     }
   }
 
+  /** Does that node come before this one? Not if it is in no order of ours. */
+  #precedes(node: string, key: string): boolean {
+    const owners = this.#orders.get(key)?.owners ?? [];
+    const [theirs, ours] = [owners.indexOf(node), owners.indexOf(this.#options.node)];
+    return theirs >= 0 && theirs < ours;
+  }
+
   #isOwn(mac: Mac): boolean {
     return [...this.#links.values()].some((link) => link.mac === mac);
   }
 
-  #whose(mac: Mac): Whose {
-    if (this.#options.isMember(mac) || this.#neighbours.has(mac)) return 'member';
+  #whose(mac: Mac, key: string): Whose {
+    const node = this.#options.nodeWith(mac) ?? this.#neighbours.get(mac);
+    if (node !== undefined) return this.#precedes(node, key) ? 'before' : 'after';
     return this.#now - this.#resolvedAt < RESOLVED_FOR ? 'stranger' : 'unknown';
   }
 }

@@ -61,7 +61,7 @@ export class Membership {
   /** Grows with every change of a standing, so that nobody has to compare them per beat. */
   version = 0;
   /** Of everybody ever heard: a node that died and answers again is no stranger. */
-  readonly #macs = new Set<Mac>();
+  readonly #macs = new Map<Mac, NodeId>();
   /** When a ready speaker was last heard that is none of our peers. */
   #strangerAt: Instant = -Infinity;
 
@@ -134,7 +134,7 @@ export class Membership {
       peer.leftAt = now;
       this.#retire(peer);
     }
-    for (const mac of beat.macs) this.#macs.add(mac);
+    for (const mac of beat.macs) this.#macs.set(mac, beat.sender);
     return 'counted';
   }
 
@@ -214,9 +214,9 @@ export class Membership {
     return peer !== undefined && (peer.inView || now - peer.leftAt < this.#timing.dead);
   }
 
-  /** Was that MAC named by a speaker with our secret? */
-  isMember(mac: Mac): boolean {
-    return this.#macs.has(mac);
+  /** The speaker with our secret that named that MAC. */
+  withMac(mac: Mac): NodeId | undefined {
+    return this.#macs.get(mac);
   }
 
   /**

@@ -88,9 +88,14 @@ export class Question {
     if (this.#frames.length === 0) this.#startedAt ??= now;
   }
 
-  /** How long ago the first round was complete; undefined: it is not. */
-  since(now: Instant): Millis | undefined {
-    return this.#startedAt === undefined ? undefined : now - this.#startedAt;
+  /** Is it that long since the first round was complete? As `deadline` adds, to the last bit. */
+  isOld(offset: Millis, now: Instant): boolean {
+    return this.#startedAt !== undefined && now >= this.#startedAt + offset;
+  }
+
+  /** The first round is complete. */
+  get isPut(): boolean {
+    return this.#startedAt !== undefined;
   }
 
   /** Frames wait for room. */
@@ -106,10 +111,11 @@ export class Question {
     return Math.min(asks, this.#startedAt + (this.isClear ? end : clear));
   }
 
+  /** Who was answered asks no more: planes tell of so many claims a second, and no more. */
   #roundAt(): Instant {
-    const offset = this.timing.at[this.#round];
-    if (offset === undefined) return Infinity;
     if (this.#round === 0) return this.#notBefore;
+    const offset = this.timing.at[this.#round];
+    if (offset === undefined || this.answers.size > 0) return Infinity;
     return this.#startedAt === undefined ? Infinity : this.#startedAt + offset;
   }
 

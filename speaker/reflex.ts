@@ -87,7 +87,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
       probe: options.probe ?? 'optimistic',
       again: options.timing.beat,
       asked: options.asked ?? (() => 0),
-      isMember: (mac) => this.#membership.isMember(mac),
+      nodeWith: (mac) => this.#named(this.#membership.withMac(mac)),
     });
     this.#attachment = new Attachment(options);
     this.#listening = new Listening(options.timing);
@@ -365,6 +365,10 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     };
     this.#holdings.publish(situation, now);
     this.#drain();
+  }
+
+  #named(id: NodeId | undefined): string | undefined {
+    return [...this.#ids].find(([, each]) => each === id)?.[0] ?? id;
   }
 
   #drain(): void {

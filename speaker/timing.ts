@@ -117,5 +117,8 @@ export const WITHHELD_AGAIN: Millis = 10_000;
 /** RFC 5227 1.1, DEFEND_INTERVAL: an address is defended once in this time. */
 export const DEFEND_INTERVAL: Millis = 10_000;
 
+/** Of two nodes that answer for one address, the one that keeps it says so once in this time. */
+export const MEETING_INTERVAL: Millis = 1000;
+
 /** A conflict that was not seen for this long is over. */
 export const CONFLICT_KEPT: Millis = 300_000;

@@ -203,7 +203,12 @@ export class Cluster {
   }
 
   /** A node that is told of these peers only, as one that reads a broken list of nodes. */
-  brief(name: string, known: readonly string[] = this.names, isMember = true): void {
+  brief(
+    name: string,
+    known: readonly string[] = this.names,
+    isMember = true,
+    candidates: readonly string[] = this.names,
+  ): void {
     const member = this.#member(name);
     const at = this.now + member.skew;
     const peers = known.map((peer) => ({ name: peer, address: peer }));
@@ -212,11 +217,13 @@ export class Cluster {
       const ip = parseIp(text);
       if (!ip.ok) throw new Error(ip.error);
       const isNew = this.#options.isNew?.includes(text) === true;
-      put.set(formatIp(ip.value), { ip: ip.value, owners, interfaces: 'all', isNew });
+      const own = owners.filter((each) => candidates.includes(each));
+      put.set(formatIp(ip.value), { ip: ip.value, owners: own, interfaces: 'all', isNew });
     }
     member.reflex.handle({ kind: 'link', link: member.link }, at);
-    member.reflex.handle({ kind: 'orders', delta: { put, remove: [] } }, at);
+    // As the brain does it.
     member.reflex.handle({ kind: 'peers', peers, member: isMember }, at);
+    member.reflex.handle({ kind: 'orders', delta: { put, remove: [] } }, at);
     this.#drain(member);
   }
 

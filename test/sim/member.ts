@@ -50,7 +50,7 @@ export function eth0(number: number): Link {
     loopback: false,
     broadcast: true,
     master: undefined,
-    addresses: [],
+    addresses: [{ family: 6, value: (0xfe80n << 112n) | BigInt(number) }],
   };
 }
 
