@@ -36,7 +36,8 @@ const MOST: Readonly<Record<string, readonly [anon: number, rss: number]>> = {
 };
 const IDLE: Readonly<Record<number, number>> = { 3: 1.5, 100: 4 };
 const SETTLE_MS = 5000;
-const MEASURE_MS = 30_000;
+const REST_MS = 15_000;
+const MEASURE_MS = 20_000;
 const WITHIN_MS = 120_000;
 
 export async function footprint(say: Say): Promise<Footprint> {
@@ -86,11 +87,12 @@ async function idle(dist: string, nodes: number, say: Say): Promise<readonly Fig
   const pod = new Pod(dist, { purpose: 'footprint', services: 100, nodes });
   try {
     await pod.open();
-    const controller = pod.start('controller');
+    pod.start('controller');
     await pod.allocated();
     const speaker = pod.start('speaker', (argv) => [...FIRST, ...argv]);
     await pod.ready('speaker', speaker);
-    await quiet([speaker, controller], nodes > 3 ? 0.5 : 0.2);
+    // What it takes to begin, and the collections after it.
+    await delay(REST_MS);
     const before = takenBy(speaker.pid);
     await delay(MEASURE_MS);
     const after = takenBy(speaker.pid);
@@ -109,11 +111,11 @@ async function idle(dist: string, nodes: number, say: Say): Promise<readonly Fig
 }
 
 /** They have taken next to nothing for a while. */
-async function quiet(programs: readonly Program[], least = 0.2): Promise<void> {
+async function quiet(programs: readonly Program[]): Promise<void> {
   let before = -Infinity;
   const look = (): boolean => {
     const now = programs.reduce((all, { pid }) => all + takenBy(pid).cpu_s, 0);
-    const isQuiet = now - before < least;
+    const isQuiet = now - before < 0.2;
     before = now;
     return isQuiet;
   };
