@@ -181,6 +181,8 @@ describe('a speaker whose plane does not answer', () => {
     const told = (line: string): boolean => line.includes('"LinkMended"');
     await speakerOn(owner).line(told, 5000, 'it is told');
     expect(attached(owner)).toBe('1');
+    const isTrouble = (line: string): boolean => line.includes('"ResponderDisplaced"');
+    await speakerOn(owner).line(isTrouble, 5000, 'it is a trouble');
     expect((await ownerOf(VIP4)).name).toBe(owner.name);
   });
 });
