@@ -1,9 +1,9 @@
 /**
- * Addresses that a host has no business to answer for, to tell a host that answers for its own from
- * a router that answers for everything (proxy ARP, RFC 1027). One is of the blocks for
- * documentation (RFC 5737, RFC 3849), which nobody has; a router that answers only for the segment's own network
- * is found by two addresses by chance beside the one in question. One of these may be a real one of
- * the same host; both are not.
+ * Addresses that a host has no business to answer for, to tell a host that answers for its own
+ * from a router that answers for everything (proxy ARP, RFC 1027). One is of the blocks for
+ * documentation (RFC 5737, RFC 3849), which nobody has; a router that answers only for the
+ * segment's own network is found by two addresses by chance beside the one in question. One of
+ * these may be a real one of the same host; both are not.
  */
 import type { Random } from '../lib/random.ts';
 import { formatIp } from '../net/ip.ts';
