@@ -6,7 +6,7 @@
  * The reflex thread is a program of its own, because a worker loads its file by name.
  * `bundle.ts [DIRECTORY]`
  */
-import { copyFileSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { build } from 'esbuild';
 import type { Plugin } from 'esbuild';
@@ -98,6 +98,16 @@ if (existsSync(addon)) {
 } else {
   console.error('no native addon to put beside the bundles: run `npm run build:native` first');
   process.exitCode = 1;
+}
+
+/** As a package, because it is no module that could be bundled; where it was built at all. */
+const RAW_SOCKET = 'node_modules/raw-socket';
+const RAW_PARTS = ['package.json', 'index.js', 'build/Release/raw.node'];
+if (RAW_PARTS.every((part) => existsSync(join(ROOT, RAW_SOCKET, part)))) {
+  for (const part of RAW_PARTS) {
+    cpSync(join(ROOT, RAW_SOCKET, part), join(OUT, RAW_SOCKET, part));
+  }
+  report(join(OUT, RAW_SOCKET, 'build/Release/raw.node'));
 }
 
 function report(file: string): void {
