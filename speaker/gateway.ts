@@ -1,7 +1,7 @@
 /**
- * Whether this node reaches its default gateways, by ICMP echo: one question for each, every second.
- * Three in a row without an answer, and it is missed: nodes that reach theirs answer instead, where
- * there are any (docs/decisions/0013-gateway-check.md).
+ * Whether this node reaches its default gateways, by ICMP echo: one question for each, every
+ * second. Three in a row without an answer, and it is missed: nodes that reach theirs answer for
+ * the addresses instead, where there are any (docs/decisions/0013-gateway-check.md).
  *
  * Slow to trust again, so that nothing flaps: ten seconds of answers without a gap, twice as long
  * after every further loss (up to five minutes), until the gateway has kept for ten times as long.

@@ -1,16 +1,16 @@
 /**
  * A node that does not reach its gateway while another one does is the last choice for every
  * address: whoever can do better answers instead (docs/decisions/0013-gateway-check.md). A gateway
- * that is gone for everybody is no reason to move anything, and nodes find that out within a beat of
- * the check of each other: so a node that answers waits for `ALONE` before it takes the loss for its
- * own. One that does not answer yet need not wait.
+ * that is gone for everybody is no reason to move anything, and nodes find that out within a beat
+ * of the check of each other: so a node that answers waits for `ALONE` before it takes the loss for
+ * its own. One that does not answer yet need not wait.
  *
  * The order of owners is thereby no longer the same at every instant on every node, so two rules
  * keep one voice:
  *
  * - Who becomes impaired counts itself so at once, lets go, and only then says it.
- * - Who recovers says so at once, and counts itself as good only when everybody who may be answering
- *   has acknowledged a beat that says it; thereby they have let go.
+ * - Who recovers says so at once, and counts itself as good only when everybody who may be
+ *   answering has acknowledged a beat that says it; thereby they have let go.
  *
  * So a node that counts itself as good is good in everybody's eyes. Two that would both answer for
  * one address: the one behind in the order thinks the one before it impaired, and itself good. Then

@@ -147,7 +147,7 @@ function zoneOf({ family, value }: Ip, link: LinkIndex): string {
 function explain(error: NodeJS.ErrnoException): string {
   const { code, message } = error;
   if (code === 'MODULE_NOT_FOUND') {
-    return 'the optional package raw-socket is not built: npm run build:native, with a C++ compiler';
+    return 'the optional package raw-socket is not built: npm run build:native with a C++ compiler';
   }
   if (code === 'ERR_DLOPEN_FAILED') return `raw-socket was built for another Node.js (${message})`;
   if (/not permitted/i.test(message)) return 'ICMP sockets need CAP_NET_RAW';

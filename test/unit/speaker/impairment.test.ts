@@ -26,7 +26,7 @@ function settled(seed = 1): Cluster {
 }
 
 describe('a node that misses its gateway', () => {
-  test('waits for a moment, hands over within milliseconds, and is the owner again afterwards', () => {
+  test('waits, hands over within milliseconds, and is the owner again afterwards', () => {
     for (let seed = 1; seed <= 20; seed++) {
       const cluster = settled(seed);
       cluster.gateway('a', 'missed');
@@ -96,7 +96,7 @@ describe('a node that misses its gateway', () => {
 describe('a gateway that is gone for everybody', () => {
   const notA = (cluster: Cluster) => (): boolean => cluster.answering(VIP).join() !== 'a';
 
-  test('found within a beat of the check of each other, and back the same way: nothing moves', () => {
+  test('found, and back again, within a beat of the check of each other: nothing moves', () => {
     for (let seed = 1; seed <= 6; seed++) {
       const cluster = settled(seed);
       for (const reach of ['missed', 'reached'] as const) {
