@@ -307,32 +307,6 @@ describe('change', () => {
   });
 });
 
-describe('an address that was never announced', () => {
-  const announced = (object: KubeObject): KubeObject => ({
-    ...object,
-    metadata: { ...object.metadata, annotations: { 'arpeggio.dev/announced-by': 'node2' } },
-  });
-  const isNew = (): unknown => {
-    const orders = bench.take('orders').flatMap(({ delta }) => Array.from(delta.put));
-    return Object.fromEntries(orders.map(([ip, order]) => [ip, order.isNew]));
-  };
-
-  test('is new as long as no Service that holds it says who announces it', () => {
-    bench.put(announced(service('old', ['192.0.2.241'])), slice('old', [READY]));
-    bench.put(announced(service('one', ['192.0.2.242'])), slice('one', [READY]));
-    bench.put(service('two', ['192.0.2.242']), slice('two', [READY]));
-    bench.sync();
-    expect(isNew()).toEqual({ '192.0.2.240': true, '192.0.2.241': false, '192.0.2.242': false });
-  });
-
-  test('that it is announced by now is no news for the reflex', () => {
-    bench.sync();
-    expect(isNew()).toEqual({ '192.0.2.240': true });
-    bench.put(announced(service('web', ['192.0.2.240']))).settle();
-    expect(isNew()).toEqual({});
-  });
-});
-
 describe('what the reflex reports', () => {
   const state = (held: string[], dead: string[] = []): ReflexState => ({
     phase: 'serving',
@@ -397,32 +371,6 @@ describe('what the reflex reports', () => {
     expect(bench.brain.status('bpf').addresses[0]?.interfaces).toEqual([
       { name: 'eth1', mac: '02:00:00:00:00:01' },
     ]);
-  });
-
-  test('strangers and troubles: in the log on change, and in what is reported', () => {
-    bench.sync().take('changed');
-    const mac = '02:00:5e:00:53:01';
-    const conflicts = [{ ip: '192.0.2.240', mac, link: 'eth0', withheld: true }];
-    const contested = { ...state([]), conflicts };
-    bench.brain.handle({ kind: 'reflex', state: contested }, 10);
-    bench.brain.handle({ kind: 'reflex', state: contested }, 20);
-    const troubles = [{ reason: 'StrictARPMissing', sentence: 'arp_ignore is 0' }];
-    bench.brain.handle({ kind: 'troubles', source: 'arp', troubles }, 30);
-    bench.settle().take('changed');
-    bench.brain.handle({ kind: 'troubles', source: 'arp', troubles }, 40);
-    bench.settle();
-    const told = bench.take('note').map(({ note }) => note.event);
-    expect(told.filter((event) => /Conflict|Strict/.test(event))).toEqual([
-      'AddressConflict',
-      'StrictARPMissing',
-    ]);
-    expect(bench.take('changed')).toEqual([]);
-    expect(bench.brain.status('bpf')).toMatchObject({
-      conflicts: [
-        { ip: '192.0.2.240', mac, interface: 'eth0', services: ['default/web'], withheld: true },
-      ],
-      troubles,
-    });
   });
 
   test('ready only when there is a configuration, the reflex serves and a link carries', () => {

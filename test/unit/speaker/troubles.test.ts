@@ -1,6 +1,7 @@
 /** What is wrong around a node: said when it changes, and kept as long as it is so. */
 import { describe, expect, test } from '@jest/globals';
 import { parseReport } from '../../../owners/report.ts';
+import { Brain } from '../../../speaker/brain.ts';
 import { Displaced, TOLD_FOR } from '../../../speaker/displaced.ts';
 import { statusOf } from '../../../speaker/status.ts';
 import { Troubles } from '../../../speaker/troubles.ts';
@@ -54,8 +55,8 @@ describe('strangers', () => {
     const troubles = new Troubles();
     const stranger = { ip: '192.0.2.1', mac: MAC, link: 'eth0', withheld: true };
     expect(words(troubles.follow([stranger]))).toEqual([
-      `warn AddressConflict ${MAC} on eth0 claims 192.0.2.1, and is no node of the cluster; it is ` +
-        'not answered from here',
+      `warn AddressConflict ${MAC} on eth0 claims 192.0.2.1, and is no node of the cluster; ` +
+        'it is not answered from here',
     ]);
     expect(words(troubles.follow([stranger]))).toEqual([]);
     expect(words(troubles.follow([]))).toEqual([
@@ -112,5 +113,32 @@ describe('a responder that is not where it belongs', () => {
     displaced.attached('eth0');
     displaced.gone('eth1');
     expect(displaced.troubles(1e9)).toEqual([]);
+  });
+});
+
+test('the brain logs on change what it is told, and reports it', () => {
+  const brain = new Brain('node1', false);
+  const said = (): readonly string[] => {
+    const words: string[] = [];
+    for (let out = brain.poll(); out !== undefined; out = brain.poll()) {
+      words.push(out.kind === 'note' ? out.note.event : out.kind);
+    }
+    return words;
+  };
+  const told = [{ reason: 'StrictARPMissing', sentence: 'arp_ignore is 0' }];
+  brain.handle({ kind: 'troubles', source: 'arp', troubles: told }, 10);
+  expect(said()).toEqual(['StrictARPMissing', 'changed']);
+  brain.handle({ kind: 'troubles', source: 'arp', troubles: told }, 20);
+  expect(said()).toEqual([]);
+  const stranger = { ip: '192.0.2.1', mac: MAC, link: 'eth0', withheld: true };
+  const state = { phase: 'serving', cause: 'confirmed', held: [], links: [] } as const;
+  const contested = { ...state, peers: new Map(), conflicts: [stranger] };
+  brain.handle({ kind: 'reflex', state: contested }, 30);
+  expect(said()).toEqual(['PhaseChanged', 'AddressConflict', 'changed']);
+  brain.handle({ kind: 'reflex', state: contested }, 40);
+  expect(said()).toEqual(['changed']);
+  expect(brain.status('bpf')).toMatchObject({
+    conflicts: [{ ip: '192.0.2.1', mac: MAC, interface: 'eth0', services: [], withheld: true }],
+    troubles: told,
   });
 });
