@@ -61,7 +61,8 @@ export function allocationsTable({ cases }: Allocations): string {
     ([name, { decide_ms: all, decide_cpu_ms: cpu, redecide_ms: one }]) =>
       `| ${name} | ${all.toFixed(1)} | ${cpu.toFixed(1)} | ${one.toFixed(3)} |`,
   );
-  const head = `| ${SERVICES} Services | all decisions, ms | of that processor | after one change, ms |\n|---|---|---|---|`;
+  const columns = 'all decisions, ms | of that processor | after one change, ms';
+  const head = `| ${SERVICES} Services | ${columns} |\n|---|---|---|---|`;
   return `${head}\n${lines.join('\n')}\n`;
 }
 

@@ -66,9 +66,17 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
     const found = await soak(plane, minutes, say);
     return { json: found, table: soakTable(found), missed: found.over };
   },
-  async takeover({ runs }, say) {
+  async takeover({ runs, kind }, say) {
     const { takeover, takeoverTable } = await import('./takeover.ts');
-    const found = await takeover(runs, say);
+    const { PROFILES } = await import('../speaker/timing.ts');
+    const profile = kind === '' ? 'default' : kind;
+    if (!isKey(PROFILES, profile))
+      throw new LabFailure(`no profile "${kind}": fast, default or vm`);
+    const found = await takeover(profile, runs, say);
     return { json: found, table: takeoverTable(found), missed: found.missed };
   },
 };
+
+function isKey<T extends object>(object: T, key: PropertyKey): key is keyof T {
+  return Object.hasOwn(object, key);
+}

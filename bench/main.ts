@@ -11,7 +11,7 @@
  *   links [--rounds N]               how soon changes of interfaces are announced; root
  *   memory                           both programs with 10,000 Services and EndpointSlices; root
  *   soak [--kind K] [--minutes M]    whether a speaker grows with 1,000 addresses and churn; root
- *   takeover [--runs N]              10,000 addresses lose their node at once; root
+ *   takeover [--kind P] [--runs N]   10,000 addresses lose their node at once; root
  *
  * With --json, one JSON object.
  */

@@ -243,7 +243,6 @@ class Run {
     this.#restarted?.signal('SIGKILL');
     await rest(1500);
     this.#restarted = this.#crowd.start(this.#partner);
-    await this.#crowd.ready(this.#partner, this.#restarted);
   }
 
   async #freeze(): Promise<void> {

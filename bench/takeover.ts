@@ -16,6 +16,7 @@ import type { Host } from '../lab/segment.ts';
 import { until } from '../lab/until.ts';
 import type { Millis } from '../lib/time.ts';
 import { elect } from '../owners/elect.ts';
+import type { ProfileName } from '../speaker/timing.ts';
 import { densest, firstClaims, place, span } from './claims.ts';
 import type { Claim } from './claims.ts';
 import { Crowd, announced } from './crowd.ts';
@@ -55,6 +56,7 @@ interface Answers {
 }
 
 export interface Takeovers {
+  readonly profile: ProfileName;
   readonly addresses: number;
   readonly runs: readonly Takeover[];
   /** When the node came back. */
@@ -62,8 +64,12 @@ export interface Takeovers {
   readonly missed: readonly string[];
 }
 
-export async function takeover(runs: number, say: (text: string) => void): Promise<Takeovers> {
-  const stage = new Stage(say);
+export async function takeover(
+  profile: ProfileName,
+  runs: number,
+  say: (text: string) => void,
+): Promise<Takeovers> {
+  const stage = new Stage(profile, say);
   try {
     await stage.open();
     const found: Takeover[] = [];
@@ -76,7 +82,13 @@ export async function takeover(runs: number, say: (text: string) => void): Promi
       returns.push(back);
       say(`and back: ${JSON.stringify(back)}`);
     }
-    return { addresses: ADDRESSES, runs: found, returns, missed: missed(found, stage.heir.mac) };
+    return {
+      profile,
+      addresses: ADDRESSES,
+      runs: found,
+      returns,
+      missed: missed(found, stage.heir.mac),
+    };
   } finally {
     stage.close();
   }
@@ -106,13 +118,13 @@ class Stage {
   #listener: Program | undefined;
   #mark = 0;
 
-  constructor(say: (text: string) => void) {
+  constructor(profile: ProfileName, say: (text: string) => void) {
     this.#say = say;
     this.#addresses = ownedBy('node1');
     // Evenly spread over the others, whatever order those are in.
     this.#chosen = this.#addresses.filter((_, at) => at % (ADDRESSES / CHOSEN) === 7);
-    const of = { nodes: 2, addresses: this.#addresses, churn: 0, flags: [], niceness: NICENESS };
-    this.#crowd = new Crowd({ purpose: 'takeover', ...of });
+    const of = { nodes: 2, addresses: this.#addresses, churn: 0, niceness: NICENESS };
+    this.#crowd = new Crowd({ purpose: 'takeover', flags: [`--profile=${profile}`], ...of });
     this.#owner = this.#crowd.segment.node('node1');
     this.heir = this.#crowd.segment.node('node2');
   }
@@ -237,7 +249,13 @@ function ownedBy(node: string): readonly string[] {
   return addresses;
 }
 
-export function takeoverTable({ addresses, runs, returns, missed: notes }: Takeovers): string {
+export function takeoverTable({
+  profile,
+  addresses,
+  runs,
+  returns,
+  missed: notes,
+}: Takeovers): string {
   const lines = runs.map((run, at) => {
     const { answered, asked, p50_ms: p50, max_ms: most } = run.answers;
     const cells = [run.first_ms, run.span_ms, run.lost, run.most_in_10_ms, run.asked_place];
@@ -248,7 +266,8 @@ export function takeoverTable({ addresses, runs, returns, missed: notes }: Takeo
     '| first ms | span ms | missing | most in 10 ms | place of the asked | answered | ' +
     'p50 ms | max ms | span at return ms |';
   const rule = `|${'---|'.repeat(9)}`;
-  const foot = `${addresses} addresses; place: 0 before all others, 0.5 anywhere.`;
+  const note = 'place: 0 before all others, 0.5 anywhere';
+  const foot = `${addresses} addresses, --profile=${profile}; ${note}.`;
   return `${[head, rule, ...lines, '', foot, ...notes].join('\n')}\n`;
 }
 
