@@ -8,7 +8,7 @@ import { sameOrder } from '../../../speaker/vip.ts';
 const SYSTEM = 'metallb-system';
 
 function object(kind: string, name: string, namespace: string, rest: object): KubeObject {
-  return { apiVersion: 'v1', kind, metadata: { name, namespace }, ...rest } as KubeObject;
+  return { apiVersion: 'v1', kind, metadata: { name, namespace }, ...rest };
 }
 
 function service(name: string, ip: string, by?: string): Service {

@@ -119,11 +119,11 @@ describe('a responder that is not where it belongs', () => {
 test('the brain logs on change what it is told, and reports it', () => {
   const brain = new Brain('node1', false);
   const said = (): readonly string[] => {
-    const words: string[] = [];
+    const found: string[] = [];
     for (let out = brain.poll(); out !== undefined; out = brain.poll()) {
-      words.push(out.kind === 'note' ? out.note.event : out.kind);
+      found.push(out.kind === 'note' ? out.note.event : out.kind);
     }
-    return words;
+    return found;
   };
   const told = [{ reason: 'StrictARPMissing', sentence: 'arp_ignore is 0' }];
   brain.handle({ kind: 'troubles', source: 'arp', troubles: told }, 10);
