@@ -86,6 +86,7 @@ export class Holdings {
   #unresolved: Sighting[] = [];
   readonly #out: HoldingsOutput[] = [];
   #links: ReadonlyMap<LinkIndex, NamedLink> = new Map();
+  #isImpaired: Situation['isImpaired'] = () => false;
   #askingSeen = -1;
   readonly #counts = { conflicts: 0, defences: 0, doubles: 0 };
 
@@ -180,6 +181,7 @@ export class Holdings {
   /** Turns orders and situation into table, groups, questions and announcements. */
   publish(situation: Situation, now: Instant): void {
     this.#links = situation.links;
+    this.#isImpaired = situation.isImpaired;
     const hosts = hostAddresses(situation.links);
     const bids = situation.serving ? this.#bids(situation, hosts) : new Map<string, Bid>();
     this.#asking.set(bids, now);
@@ -294,6 +296,9 @@ export class Holdings {
   #precedes(node: string, key: string): boolean {
     const owners = this.#orders.get(key)?.owners ?? [];
     const [theirs, ours] = [owners.indexOf(node), owners.indexOf(this.#options.node)];
+    const isWorse = this.#isImpaired(this.#options.node);
+    // As in `ownerOf`: among equals the order counts.
+    if (this.#isImpaired(node) !== isWorse) return theirs >= 0 && isWorse;
     return theirs >= 0 && theirs < ours;
   }
 
