@@ -1,8 +1,8 @@
 /**
  * The API server of the tests as a process of its own, with as many Services and EndpointSlices as
  * asked for, as large as real ones: `apihost.ts COUNT DIRECTORY [NODES]`. In the directory it
- * leaves the files of a service account and a kubeconfig. It prints its port, and `allocated` when every
- * Service has an address.
+ * leaves the files of a service account and a kubeconfig. It prints its port, and `allocated` when
+ * every Service has an address.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
