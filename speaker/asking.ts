@@ -6,9 +6,9 @@
  * - *First*: an address that was never announced is probed as RFC 5227 has it, optimistically. A
  *   stranger that answers has it: the address is withheld and asked for again every ten seconds.
  * - *Takeover*: if a node that the address could be with is unaccounted for (neither in the view
- *   nor gone with a goodbye), or has not heard yet that the order changed, the wire is asked. A node of the cluster that answers has a running
- *   lease: the address stays with it and the question is put again each beat. A stranger is no
- *   reason to be silent: the address is ours, and is defended.
+ *   nor gone with a goodbye), or has not heard yet that the order changed, the wire is asked. A node
+ *   of the cluster that answers has a running lease: the address stays with it and the question is
+ *   put again each beat. A stranger is no reason to be silent: the address is ours, and is defended.
  *
  * A node's addresses hang on one lease, so those that would be with the same node are asked for
  * by samples: the death of a node with ten thousand addresses costs nine probes, not ten thousand.
@@ -74,6 +74,11 @@ interface Standing {
 /** Is that MAC one that answers for everything? Worth knowing for so long. */
 const VERDICT_KEPT: Millis = 600_000;
 
+/** MACs are made up easily: so many verdicts are kept, */
+const MOST_VERDICTS = 1024;
+/** and a question that waits for verdicts on so many takes no more of them. */
+const MOST_PENDING = 8;
+
 export class Asking {
   readonly #options: AskingOptions;
   readonly #standings = new Map<string, Standing>();
@@ -83,6 +88,8 @@ export class Asking {
   readonly #verdicts = new Map<Mac, { readonly isProxy: boolean; readonly until: Instant }>();
   /** Asked for by this life of the speaker and found free. */
   readonly #proven = new Set<string>();
+  /** There is no room for frames before. */
+  #opensAt: Instant = -Infinity;
   readonly events: AskingEvent[] = [];
   /** Grows whenever `isClear` or `decoys` say something else. */
   version = 0;
@@ -163,6 +170,9 @@ export class Asking {
     const question = standing?.question;
     // What comes before it is asked was an answer to something else.
     if (standing === undefined || question?.isPut !== true) return;
+    if (question.isPending && question.answers.size >= MOST_PENDING) return;
+    // On another segment it may be somebody's by right.
+    if (!standing.bid.paths.some(({ index }) => index === link)) return;
     if (!this.#counts(key, standing, mac, form)) return;
     question.answers.set(mac, { mac, link, key });
     if (standing.isClear) this.#judge(question, now);
@@ -189,7 +199,10 @@ export class Asking {
     const decoys = [...this.#decoys.values()].map(({ question }) => question);
     for (const question of [...decoys, ...this.#questions.values()]) {
       for (let frame = question.due(now); frame !== undefined; frame = question.due(now)) {
-        if (!this.#options.pacer.take(1, now)) return due;
+        if (!this.#options.pacer.take(1, now)) {
+          this.#opensAt = this.#options.pacer.opensAt();
+          return due;
+        }
         due.push(frame);
         question.take(now);
       }
@@ -199,15 +212,13 @@ export class Asking {
 
   deadline(): Instant | undefined {
     let at: Instant | undefined;
-    for (const { question } of this.#decoys.values()) at = earlier(at, this.#deadlineOf(question));
+    for (const { question } of this.#decoys.values()) {
+      at = earlier(at, question.deadline(this.#opensAt));
+    }
     for (const question of this.#questions.values()) {
-      at = earlier(at, this.#deadlineOf(question));
+      at = earlier(at, question.deadline(this.#opensAt));
     }
     return at === Infinity ? undefined : at;
-  }
-
-  #deadlineOf(question: Question): Instant {
-    return question.isWaiting ? this.#options.pacer.opensAt() : question.deadline();
   }
 
   // --- questions ----------------------------------------------------------------------------
@@ -224,6 +235,11 @@ export class Asking {
     }
     const name = isFirst ? key : groupOf(bid);
     let question = this.#questions.get(name);
+    // Judged already, and about to end: whoever came now would be forgotten.
+    if (question?.isClear === true) {
+      this.#end(name, question);
+      question = undefined;
+    }
     if (question === undefined) {
       const wait = isFirst && probe === 'rfc' ? random() * PROBE_WAIT : 0;
       const first = probe === 'rfc' ? FIRST_RFC : FIRST;
@@ -318,7 +334,8 @@ export class Asking {
 
   #tempt({ mac, link, key }: Answer, question: Question, now: Instant): void {
     if (this.#decoys.has(mac)) return;
-    const asked = question.addresses.get(key);
+    // The address may be gone; it was asked for as the others of the question are.
+    const asked = question.addresses.get(key) ?? [...question.addresses.values()][0];
     const paths = asked?.paths.filter(({ index }) => index === link) ?? [];
     const isTaken = (each: string): boolean => this.#standings.has(each);
     const tempting = new Question(DECOY, now);
@@ -328,7 +345,6 @@ export class Asking {
       ips: ips ?? new Map(),
       question: tempting,
       answered: new Set(),
-      askedFor: question,
     });
     this.version += 1;
   }
@@ -338,7 +354,11 @@ export class Asking {
     this.#decoys.delete(mac);
     this.version += 1;
     this.#verdicts.set(mac, { isProxy: isProxy(decoys, mac), until: now + VERDICT_KEPT });
-    if (decoys.askedFor.addresses.size > 0) this.#judge(decoys.askedFor, now);
+    const [oldest] = this.#verdicts.keys();
+    if (oldest !== undefined && this.#verdicts.size > MOST_VERDICTS) this.#verdicts.delete(oldest);
+    for (const question of this.#questions.values()) {
+      if (question.isPending && question.answers.has(mac)) this.#judge(question, now);
+    }
   }
 }
 

@@ -56,7 +56,7 @@ export class Conflicts {
 
   tick(now: Instant): void {
     for (const { key, withheld, seenAt } of this.#known.values()) {
-      if (!withheld && now - seenAt >= CONFLICT_KEPT) this.remove(key);
+      if (!withheld && now >= seenAt + CONFLICT_KEPT) this.remove(key);
     }
   }
 

@@ -17,8 +17,6 @@ export interface Decoys {
   readonly question: Question;
   /** `address MAC` of every answer. */
   readonly answered: Set<string>;
-  /** What waits for the verdict. */
-  readonly askedFor: Question;
 }
 
 /** 203.0.113.0/24, 2001:db8::/32; and a neighbourhood: the last 8 bits, the last 64. */

@@ -12,7 +12,8 @@ export class Pacer {
 
   /** Takes room for that many frames; false: not before `opensAt`. */
   take(frames: number, now: Instant): boolean {
-    if (now - this.#filledAt >= PACE.every) {
+    // As `opensAt` adds, to the last bit.
+    if (now >= this.opensAt()) {
       this.#left = PACE.frames;
       this.#filledAt = now;
     }

@@ -98,15 +98,10 @@ export class Question {
     return this.#startedAt !== undefined;
   }
 
-  /** Frames wait for room. */
-  get isWaiting(): boolean {
-    return this.#frames.length > 0;
-  }
-
-  /** When something is next to be sent or judged. */
-  deadline(): Instant {
+  /** When something is next to be sent, for which there is no room before `opensAt`, or judged. */
+  deadline(opensAt: Instant): Instant {
     const { clear, end } = this.timing;
-    const asks = this.#roundAt();
+    const asks = this.#frames.length > 0 ? opensAt : Math.max(this.#roundAt(), opensAt);
     if (this.#startedAt === undefined || this.isPending) return asks;
     return Math.min(asks, this.#startedAt + (this.isClear ? end : clear));
   }
