@@ -9,7 +9,7 @@
 import type { Instant, Millis } from '../lib/time.ts';
 import type { Mac } from '../net/mac.ts';
 import type { LinkIndex } from './links.ts';
-import { CONFLICT_KEPT, DEFEND_INTERVAL } from './timing.ts';
+import { CONFLICT_KEPT, DEFEND_INTERVAL, STRANGER_KEPT } from './timing.ts';
 
 export interface Clash {
   /** The address, by `formatIp`. */
@@ -21,6 +21,8 @@ export interface Clash {
 
 interface Known extends Clash {
   seenAt: Instant;
+  /** Or another one in its place. */
+  claimedAt: Instant;
 }
 
 export class Conflicts {
@@ -29,16 +31,19 @@ export class Conflicts {
   /** Grows whenever `all` says something else. */
   version = 0;
 
-  /** The stranger was seen. */
+  /**
+   * The stranger was seen. Of several the first is told of, for as long as it is seen now and then:
+   * one that makes up MACs would be news with each frame.
+   */
   put(clash: Clash, now: Instant): void {
     const before = this.#known.get(clash.key);
-    const isSame =
-      before?.mac === clash.mac && before.link === clash.link && before.withheld === clash.withheld;
-    if (isSame) before.seenAt = now;
-    else {
-      this.#known.set(clash.key, { ...clash, seenAt: now });
+    if (before?.withheld !== clash.withheld || now >= before.seenAt + STRANGER_KEPT) {
+      this.#known.set(clash.key, { ...clash, seenAt: now, claimedAt: now });
       this.version += 1;
+      return;
     }
+    before.claimedAt = now;
+    if (before.mac === clash.mac && before.link === clash.link) before.seenAt = now;
   }
 
   /** It is over, or no business of ours any more. */
@@ -55,15 +60,15 @@ export class Conflicts {
   }
 
   tick(now: Instant): void {
-    for (const { key, withheld, seenAt } of this.#known.values()) {
-      if (!withheld && now >= seenAt + CONFLICT_KEPT) this.remove(key);
+    for (const { key, withheld, claimedAt } of this.#known.values()) {
+      if (!withheld && now >= claimedAt + CONFLICT_KEPT) this.remove(key);
     }
   }
 
   deadline(): Instant | undefined {
     const over = [...this.#known.values()]
       .filter(({ withheld }) => !withheld)
-      .map(({ seenAt }) => seenAt + CONFLICT_KEPT);
+      .map(({ claimedAt }) => claimedAt + CONFLICT_KEPT);
     return over.length === 0 ? undefined : Math.min(...over);
   }
 

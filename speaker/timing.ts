@@ -122,3 +122,6 @@ export const MEETING_INTERVAL: Millis = 1000;
 
 /** A conflict that was not seen for this long is over. */
 export const CONFLICT_KEPT: Millis = 300_000;
+
+/** One that was not seen for this long may be told of no more, if another is seen. */
+export const STRANGER_KEPT: Millis = 60_000;
