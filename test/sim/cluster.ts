@@ -7,51 +7,59 @@
 import { seeded } from '../../lib/random.ts';
 import type { Random } from '../../lib/random.ts';
 import type { Instant, Millis } from '../../lib/time.ts';
-import { formatIp, parseIp } from '../../net/ip.ts';
-import { macFromBytes } from '../../net/mac.ts';
 import type { Beat } from '../../speaker/heartbeat.ts';
 import type { Reachability } from '../../speaker/impairment.ts';
 import type { ReflexInput, ReflexOutput, ReflexState } from '../../speaker/reflexport.ts';
-import type { Order } from '../../speaker/vip.ts';
-import { eth0, newMember } from './member.ts';
+import type { Happening, Watcher } from './happening.ts';
+import { Heap } from './heap.ts';
+import { Ledger } from './ledger.ts';
+import { eth0, localTime, newMember } from './member.ts';
 import type { Member, MemberOptions } from './member.ts';
+import { Segment } from './segment.ts';
+import type { SegmentOptions } from './segment.ts';
+import { Voices } from './voices.ts';
 
-export interface ClusterOptions extends Omit<MemberOptions, 'random'> {
+export interface ClusterOptions
+  extends Omit<MemberOptions, 'random'>, Omit<SegmentOptions, 'random'> {
   readonly seed: number;
   readonly orders: Readonly<Record<string, readonly string[]>>;
-  /** Probability that a datagram is lost. */
-  readonly loss?: number;
   /** Addresses that nobody has announced yet; else all have been. */
   readonly isNew?: readonly string[];
-  /** One-way delay, uniform between the two. */
-  readonly delay?: readonly [Millis, Millis];
+  /** Timers fire late by up to this. */
+  readonly late?: Millis;
   /** Called after every change with who answers what; throw to fail. */
   readonly check?: (cluster: Cluster) => void;
 }
 
-/** A beat on its way, or a frame. */
-type Flight = { readonly at: Instant; readonly to: string } & (
-  { readonly beat: Beat } | { readonly frame: Uint8Array }
-);
-
 /** A host on the segment: what it sends back for a frame, if anything. */
 export type Stranger = (frame: Uint8Array) => readonly Uint8Array[];
 
+/** Beats that a socket holds for a process that does not read: 212 kB, Linux' usual limit. */
+const SOCKET_HOLDS = 256;
+
 export class Cluster {
   now: Instant = 0;
+  watcher: Watcher | undefined;
+  readonly segment: Segment;
+  readonly voices = new Voices();
+  readonly orders = new Ledger();
   readonly #options: ClusterOptions;
   readonly #random: Random;
   readonly #members = new Map<string, Member>();
-  readonly #cut = new Set<string>();
-  /** Beats are lost, frames are not. */
-  readonly #deaf = new Set<string>();
   readonly #strangers = new Map<string, Stranger>();
-  #flights: Flight[] = [];
+  readonly #happenings = new Heap<Happening>();
 
   constructor(names: readonly string[], options: ClusterOptions) {
     this.#options = options;
     this.#random = seeded(options.seed);
-    for (const name of names) this.#members.set(name, this.#newMember(name));
+    this.segment = new Segment({ ...options, random: this.#random });
+    for (const [ip, owners] of Object.entries(options.orders)) {
+      this.orders.set(ip, owners, options.isNew?.includes(ip) === true);
+    }
+    for (const name of names) {
+      this.segment.add(name);
+      this.#members.set(name, this.#newMember(name));
+    }
     for (const name of names) this.brief(name);
   }
 
@@ -61,6 +69,7 @@ export class Cluster {
 
   /** A host of somebody else; it hears every frame. */
   stranger(name: string, host: Stranger): void {
+    this.segment.add(name);
     this.#strangers.set(name, host);
   }
 
@@ -69,11 +78,19 @@ export class Cluster {
     this.#carry(from, frame);
   }
 
+  /** Calls back at that instant. */
+  at(at: Instant, call: () => void): void {
+    this.#happenings.push({ at, order: 0, kind: 'call', call });
+  }
+
   /** Nodes whose kernel would answer for the address now. */
   answering(ip: string): string[] {
-    return [...this.#members.values()]
-      .filter((m) => m.table.has(ip) && this.now + m.skew < m.until)
-      .map((m) => m.name);
+    return this.voices.answering(ip, this.now);
+  }
+
+  /** To look at, not to change. */
+  member(name: string): Member {
+    return this.#member(name);
   }
 
   state(name: string): ReflexState | undefined {
@@ -83,10 +100,12 @@ export class Cluster {
   run(duration: Millis): void {
     const end = this.now + duration;
     for (;;) {
-      const next = this.#nextEvent();
-      if (next === undefined || next > end) break;
-      this.now = Math.max(this.now, next);
-      this.#step();
+      const next = this.#happenings.first;
+      if (next === undefined || next.at > end) break;
+      this.#happenings.pop();
+      this.now = Math.max(this.now, next.at);
+      this.#take(next);
+      this.#options.check?.(this);
     }
     this.now = end;
     this.#options.check?.(this);
@@ -102,23 +121,29 @@ export class Cluster {
     return this.now - start;
   }
 
+  // --- nodes --------------------------------------------------------------------------------
+
   freeze(name: string): void {
-    this.#member(name).frozen = true;
+    const member = this.#member(name);
+    if (member.frozen) return;
+    member.frozen = true;
+    member.frozenAt = this.now;
   }
 
-  /** `lost`: what arrived meanwhile is gone, as when a virtual machine was paused. */
+  /** `lost`: the beats that arrived meanwhile are gone, as when a virtual machine was paused. */
   thaw(name: string, lost = false): void {
     const member = this.#member(name);
     if (!member.frozen || member.crashed) return;
     member.frozen = false;
     // A thawed process finds its timers late and its socket full, in either order.
     const backlog = member.backlog.splice(0);
-    const inputs = lost ? [] : backlog;
+    const inputs = lost ? backlog.filter(({ kind }) => kind !== 'beat') : backlog;
     const timersFirst = this.#random() < 0.5;
+    const now = localTime(member, this.now);
     this.#look(member);
-    if (timersFirst) member.reflex.tick(this.now + member.skew);
-    for (const input of inputs) member.reflex.handle(input, this.now + member.skew);
-    if (!timersFirst) member.reflex.tick(this.now + member.skew);
+    if (timersFirst) member.reflex.tick(now);
+    for (const input of inputs) member.reflex.handle(input, now);
+    if (!timersFirst) member.reflex.tick(now);
     this.#drain(member);
   }
 
@@ -128,16 +153,18 @@ export class Cluster {
     member.crashed = true;
     member.table.clear();
     member.plane.close();
+    this.voices.remove(member);
   }
 
   restart(name: string, known: readonly string[] = this.names): void {
+    this.crash(name);
     this.#members.set(name, this.#newMember(name));
     this.brief(name, known);
   }
 
   stop(name: string): void {
     const member = this.#member(name);
-    member.reflex.handle({ kind: 'stop' }, this.now + member.skew);
+    member.reflex.handle({ kind: 'stop' }, localTime(member, this.now));
     this.#drain(member);
     this.crash(name);
   }
@@ -146,40 +173,15 @@ export class Cluster {
     return this.#member(name).crashed;
   }
 
-  /** Beats from and to it are lost until `heal`, and nothing else. */
-  mute(name: string): void {
-    for (const other of this.#members.keys()) {
-      this.#deaf.add(`${name}>${other}`);
-      this.#deaf.add(`${other}>${name}`);
-    }
-  }
-
-  /** Beats and frames from one to the other are lost until `heal`. */
-  cutOneWay(from: string, to: string): void {
-    this.#cut.add(`${from}>${to}`);
-  }
-
-  cut(name: string): void {
-    for (const other of this.#members.keys()) {
-      this.cutOneWay(name, other);
-      this.cutOneWay(other, name);
-    }
-  }
-
   /** Takes the only data link away, or gives it back; heartbeats go another way. */
   plug(name: string, up: boolean): void {
     const member = this.#member(name);
-    if (member.crashed || member.frozen) return;
-    member.reflex.handle({ kind: 'link', link: { ...member.link, up } }, this.now + member.skew);
-    this.#drain(member);
+    this.#put(member, { kind: 'link', link: { ...member.link, up } });
   }
 
   /** Takes a node's gateway away, or gives it back. */
   gateway(name: string, reach: Reachability): void {
-    const member = this.#member(name);
-    if (member.crashed || member.frozen) return;
-    member.reflex.handle({ kind: 'gateway', reach }, this.now + member.skew);
-    this.#drain(member);
+    this.#put(this.#member(name), { kind: 'gateway', reach });
   }
 
   /** Announcement frames sent so far. */
@@ -187,19 +189,39 @@ export class Cluster {
     return this.#member(name).announced;
   }
 
+  // --- the network --------------------------------------------------------------------------
+
+  /** Beats from and to it are lost until `heal`, and nothing else. */
+  mute(name: string): void {
+    for (const other of this.#members.keys()) {
+      this.segment.deafen(name, other);
+      this.segment.deafen(other, name);
+    }
+  }
+
+  /** Beats and frames from one to the other are lost until `heal`. */
+  cutOneWay(from: string, to: string): void {
+    this.segment.cut(from, to);
+  }
+
+  cut(name: string): void {
+    this.segment.isolate(name);
+  }
+
   heal(): void {
-    this.#cut.clear();
-    this.#deaf.clear();
+    this.segment.heal(this.now);
   }
 
   /** Heals one direction between two. */
   healOneWay(from: string, to: string): void {
-    this.#cut.delete(`${from}>${to}`);
+    this.segment.join(from, to, this.now);
   }
 
-  #newMember(name: string): Member {
-    const link = this.#members.get(name)?.link ?? eth0(this.#members.size + 1);
-    return newMember(name, link, { ...this.#options, random: this.#random });
+  // --- orders -------------------------------------------------------------------------------
+
+  /** Tells a node of the order of one address, as it is now. */
+  tell(name: string, ip: string): void {
+    this.#put(this.#member(name), { kind: 'orders', delta: this.orders.of(ip) });
   }
 
   /** A node that is told of these peers only, as one that reads a broken list of nodes. */
@@ -210,21 +232,18 @@ export class Cluster {
     candidates: readonly string[] = this.names,
   ): void {
     const member = this.#member(name);
-    const at = this.now + member.skew;
+    const at = localTime(member, this.now);
     const peers = known.map((peer) => ({ name: peer, address: peer }));
-    const put = new Map<string, Order>();
-    for (const [text, owners] of Object.entries(this.#options.orders)) {
-      const ip = parseIp(text);
-      if (!ip.ok) throw new Error(ip.error);
-      const isNew = this.#options.isNew?.includes(text) === true;
-      const own = owners.filter((each) => candidates.includes(each));
-      put.set(formatIp(ip.value), { ip: ip.value, owners: own, interfaces: 'all', isNew });
-    }
     member.reflex.handle({ kind: 'link', link: member.link }, at);
     // As the brain does it.
     member.reflex.handle({ kind: 'peers', peers, member: isMember }, at);
-    member.reflex.handle({ kind: 'orders', delta: { put, remove: [] } }, at);
+    member.reflex.handle({ kind: 'orders', delta: this.orders.all(candidates) }, at);
     this.#drain(member);
+  }
+
+  #newMember(name: string): Member {
+    const link = this.#members.get(name)?.link ?? eth0(this.#members.size + 1);
+    return newMember(name, link, { ...this.#options, random: this.#random });
   }
 
   #member(name: string): Member {
@@ -233,52 +252,54 @@ export class Cluster {
     return member;
   }
 
-  #nextEvent(): Instant | undefined {
-    let next = this.#flights[0]?.at;
-    for (const member of this.#members.values()) {
-      if (member.frozen || member.crashed) continue;
-      const deadline = member.reflex.deadline();
-      if (deadline === undefined) continue;
-      // Timers of a real process fire up to a millisecond late.
-      const at = deadline - member.skew;
-      if (next === undefined || at < next) next = at;
+  // --- what happens -------------------------------------------------------------------------
+
+  #take(happening: Happening): void {
+    switch (happening.kind) {
+      case 'beat':
+        this.#put(this.#member(happening.to), { kind: 'beat', beat: happening.beat });
+        break;
+      case 'frame':
+        this.#receive(happening.to, happening.frame);
+        break;
+      case 'wake':
+        this.#wake(happening.member, happening.at);
+        break;
+      case 'call':
+        happening.call();
+        break;
     }
-    return next === undefined ? undefined : Math.max(next, this.now);
   }
 
-  #step(): void {
-    while (this.#flights[0] !== undefined && this.#flights[0].at <= this.now) {
-      const flight = this.#flights.shift();
-      if (flight !== undefined) this.#deliver(flight);
-    }
-    for (const member of this.#members.values()) {
-      if (member.frozen || member.crashed) continue;
-      const deadline = member.reflex.deadline();
-      if (deadline !== undefined && deadline - member.skew <= this.now + 1e-6) {
-        this.#look(member);
-        // A late timer, not an early one: at least half a tick passes, or time stands still.
-        member.reflex.tick(Math.max(deadline, this.now + member.skew));
-        this.#drain(member);
-      }
-    }
-    this.#options.check?.(this);
-  }
-
-  #deliver(flight: Flight): void {
-    if ('frame' in flight) {
-      this.#receive(flight.to, flight.frame);
+  /** The process reads it now, or when it runs again. */
+  #put(member: Member, input: ReflexInput): void {
+    if (member.crashed) return;
+    if (member.frozen) {
+      if (input.kind !== 'beat' || member.backlog.length < SOCKET_HOLDS) member.backlog.push(input);
       return;
     }
-    const { to, beat } = flight;
-    const member = this.#member(to);
-    if (member.crashed) return;
-    const input: ReflexInput = { kind: 'beat', beat };
-    if (member.frozen) member.backlog.push(input);
-    else {
-      this.#look(member);
-      member.reflex.handle(input, this.now + member.skew);
-      this.#drain(member);
-    }
+    this.#look(member);
+    member.reflex.handle(input, localTime(member, this.now));
+    this.#drain(member);
+  }
+
+  #wake(member: Member, at: Instant): void {
+    if (at !== member.calledAt) return;
+    member.calledAt = Infinity;
+    if (member.frozen || member.crashed) return;
+    if (member.wakeAt > this.now) return this.#schedule(member);
+    this.#look(member);
+    const deadline = member.reflex.deadline() ?? Infinity;
+    const now = localTime(member, this.now);
+    // A late timer, not an early one by the last bit, or time stands still.
+    if (deadline <= now + 1e-6) member.reflex.tick(Math.max(deadline, now));
+    return this.#drain(member);
+  }
+
+  #schedule(member: Member): void {
+    if (member.wakeAt >= member.calledAt) return;
+    member.calledAt = member.wakeAt;
+    this.#happenings.push({ at: member.wakeAt, order: 0, kind: 'wake', member });
   }
 
   /** The kernel's part: it answers also while the process is frozen. */
@@ -287,40 +308,57 @@ export class Cluster {
     for (const reply of host?.(frame) ?? []) this.#carry(to, reply);
     const member = this.#members.get(to);
     if (member === undefined || member.crashed) return;
-    const { reply } = member.plane.receive(member.link, frame, this.now + member.skew);
-    if (reply !== undefined) this.#carry(to, reply);
+    const { reply } = member.plane.receive(member.link, frame, localTime(member, this.now));
+    if (reply !== undefined) this.#carry(to, reply, true);
   }
 
   /** What the kernel has seen is read when the process wakes. */
   #look(member: Member): void {
     for (const sighting of member.plane.sightings()) {
-      member.reflex.handle({ kind: 'sighting', sighting }, this.now + member.skew);
-      this.#drain(member);
+      member.reflex.handle({ kind: 'sighting', sighting }, localTime(member, this.now));
+      this.#carryOut(member);
     }
   }
 
-  /** A switch: to everybody, or to whom the frame is for. */
-  #carry(from: string, frame: Uint8Array): void {
-    const to = macFromBytes(frame.subarray(0, 6));
-    const isGroup = ((frame[0] ?? 0) & 1) === 1;
-    for (const { name, link } of this.#members.values()) {
-      if (name !== from && (isGroup || to === link.mac)) this.#launch(from, name, { frame });
+  #carry(from: string, frame: Uint8Array, isAnswer = false): void {
+    this.watcher?.frame(from, frame, isAnswer);
+    for (const to of this.segment.forward(from, frame, this.now)) {
+      const travel = this.segment.travel(from, to, 'frame');
+      if (travel === undefined) continue;
+      this.#happenings.push({ at: this.now + travel, order: 0, kind: 'frame', to, frame });
     }
-    for (const name of this.#strangers.keys()) {
-      if (name !== from) this.#launch(from, name, { frame });
-    }
+  }
+
+  #send(from: string, to: string, beat: Beat): void {
+    const travel = this.segment.travel(from, to, 'beat');
+    if (travel === undefined) return;
+    this.#happenings.push({ at: this.now + travel, order: 0, kind: 'beat', to, beat });
   }
 
   #drain(member: Member): void {
+    this.#carryOut(member);
+    const deadline = member.reflex.deadline();
+    if (deadline === undefined) {
+      member.wakeAt = Infinity;
+      return;
+    }
+    const { late = 0 } = this.#options;
+    const at = (deadline - member.skew) / member.rate + (late > 0 ? late * this.#random() : 0);
+    member.wakeAt = Math.max(this.now, at);
+    this.#schedule(member);
+  }
+
+  #carryOut(member: Member): void {
     for (let out = member.reflex.poll(); out !== undefined; out = member.reflex.poll()) {
       this.#act(member, out);
+      this.watcher?.output(member.name, out);
     }
   }
 
   #act(member: Member, out: ReflexOutput): void {
     switch (out.kind) {
       case 'beat':
-        for (const to of out.to) this.#beat(member.name, to, out.beat);
+        for (const to of out.to) this.#send(member.name, to, out.beat);
         break;
       case 'attach':
         member.plane.attach(out.link);
@@ -341,11 +379,7 @@ export class Cluster {
         break;
       case 'apply':
         member.plane.apply(out.delta);
-        for (const key of out.delta.remove) member.table.delete(key);
-        for (const [key, { role }] of out.delta.put) {
-          if (role === 'answer') member.table.add(key);
-          else member.table.delete(key);
-        }
+        this.voices.apply(member, out.delta);
         break;
       case 'resolve':
         this.#resolve(member);
@@ -360,20 +394,6 @@ export class Cluster {
   #resolve(member: Member): void {
     const others = [...this.#members.values()].filter(({ name }) => name !== member.name);
     const entries = others.map(({ name, link }) => ({ address: name, mac: link.mac }));
-    member.reflex.handle({ kind: 'neighbours', entries }, this.now + member.skew);
-  }
-
-  #beat(from: string, to: string, beat: Beat): void {
-    if (!this.#deaf.has(`${from}>${to}`)) this.#launch(from, to, { beat });
-  }
-
-  #launch(from: string, to: string, what: { beat: Beat } | { frame: Uint8Array }): void {
-    if (this.#cut.has(`${from}>${to}`) || this.#random() < (this.#options.loss ?? 0)) return;
-    const [least, most] = this.#options.delay ?? [0.1, 1];
-    const at = this.now + least + this.#random() * (most - least);
-    // Nearly in order already, so the place is found from the end.
-    let place = this.#flights.length;
-    while (place > 0 && (this.#flights[place - 1]?.at ?? 0) > at) place -= 1;
-    this.#flights.splice(place, 0, { at, to, ...what });
+    member.reflex.handle({ kind: 'neighbours', entries }, localTime(member, this.now));
   }
 }
