@@ -67,7 +67,8 @@ export class Impairment {
     else this.#aloneSince ??= now;
     if (this.#gateway !== 'missed') return this.#told && this.#say(false, sent);
     if (this.#told || this.#aloneSince === undefined) return false;
-    if (serving && now - this.#aloneSince < ALONE) return false;
+    // As `deadline` adds, to the last bit.
+    if (serving && now < this.#aloneSince + ALONE) return false;
     return this.#say(true, sent);
   }
 

@@ -258,3 +258,14 @@ describe('the rules', () => {
     expect(owner('', 'a')).toBeUndefined();
   });
 });
+
+test('the wait is over at the deadline, to the last bit', () => {
+  const company: Company = { sent: 1, someReaches: true, allHeard: () => false };
+  for (let i = 0; i < 1000; i++) {
+    const impairment = new Impairment();
+    impairment.take('missed');
+    // Sums lose bits where they pass a power of two.
+    impairment.weigh(company, true, 2 ** 20 - ALONE / 2 - i / 1000);
+    expect(impairment.weigh(company, true, impairment.deadline() ?? 0)).toBe(true);
+  }
+});
