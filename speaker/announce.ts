@@ -8,6 +8,7 @@
  * ordinary reply, and in IPv6 what RFC 9131 has for routers that know nothing yet. Announcing and
  * answering are independent: a lost announcement costs nothing but the client's patience.
  */
+import type { Delta } from '../lib/diff.ts';
 import type { Random } from '../lib/random.ts';
 import { earlier } from '../lib/time.ts';
 import type { Instant, Millis } from '../lib/time.ts';
@@ -17,7 +18,7 @@ import type { Mac } from '../net/mac.ts';
 import { advertisementToRouters, emitNdp, unsolicitedAdvertisement } from '../net/ndp.ts';
 import type { LinkIndex } from './links.ts';
 import { Pacer } from './pacer.ts';
-import { ANNOUNCE_AT, PACE, REFRESH_EVERY } from './timing.ts';
+import { ANNOUNCE_AT, REFRESH_EVERY } from './timing.ts';
 
 /** One address on one link, announced with that link's MAC. */
 export interface Target {
@@ -31,8 +32,6 @@ export interface AnnouncerOptions {
   /** Between two refreshing announcements; 0: none after the rounds of a takeover. */
   readonly refresh?: Millis | undefined;
   readonly pacer?: Pacer;
-  /** How much a target is wanted, where many are announced at once. */
-  readonly rank?: (target: Target) => number;
 }
 
 /** How far a target is in its rounds. It waits in exactly one place: a slot, or a queue. */
@@ -54,7 +53,6 @@ const SLOT = { second: 10, later: 100, refresh: 1000 } as const;
 export class Announcer {
   readonly #random: Random;
   readonly #refresh: Millis;
-  readonly #rank: (target: Target) => number;
   readonly #schedules = new Map<string, Schedule>();
   /** Waiting for a time, by that time. */
   readonly #slots = new Map<Instant, Set<Schedule>>();
@@ -66,30 +64,26 @@ export class Announcer {
     this.#random = options.random;
     this.#refresh = options.refresh ?? REFRESH_EVERY;
     this.#pacer = options.pacer ?? new Pacer();
-    this.#rank = options.rank ?? (() => 0);
   }
 
-  /** Makes these the targets; new or changed ones are announced from `now` on. */
-  set(targets: ReadonlyMap<string, Target>, now: Instant): void {
-    const added: (readonly [string, Target])[] = [];
-    for (const [key, schedule] of this.#schedules) {
-      if (targets.has(key)) continue;
-      this.#schedules.delete(key);
-      schedule.place.delete(schedule);
-    }
-    for (const [key, target] of targets) {
+  /** New or changed targets are announced from `now` on; those that are gone never again. */
+  change({ put, remove }: Delta<Target>, now: Instant): void {
+    for (const key of remove) {
       const schedule = this.#schedules.get(key);
-      if (schedule === undefined) added.push([key, target]);
-      else {
+      this.#schedules.delete(key);
+      schedule?.place.delete(schedule);
+    }
+    for (const [key, target] of put) {
+      const schedule = this.#schedules.get(key);
+      if (schedule === undefined) {
+        const fresh = { target, round: 0, startedAt: now, place: new Set<Schedule>() };
+        this.#schedules.set(key, fresh);
+        this.#wait(fresh, now);
+      } else {
         const moved = schedule.target.mac !== target.mac;
         schedule.target = target;
         if (moved) this.#restart(schedule, now);
       }
-    }
-    for (const [key, target] of this.#ranked(added)) {
-      const fresh = { target, round: 0, startedAt: now, place: new Set<Schedule>() };
-      this.#schedules.set(key, fresh);
-      this.#wait(fresh, now);
     }
   }
 
@@ -127,13 +121,6 @@ export class Announcer {
       else this.#slots.delete(due);
     }
     return at;
-  }
-
-  /** Those that are wanted most leave first: the pace makes that a difference of a second. */
-  #ranked(added: readonly (readonly [string, Target])[]): readonly (readonly [string, Target])[] {
-    if (added.length <= PACE.frames) return added;
-    const ranks = new Map(added.map(([key, target]) => [key, this.#rank(target)]));
-    return added.toSorted(([a], [b]) => (ranks.get(b) ?? 0) - (ranks.get(a) ?? 0));
   }
 
   /** A schedule runs once at a time, or refreshes would pile up with each link flap. */

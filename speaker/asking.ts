@@ -91,8 +91,10 @@ export class Asking {
   /** There is no room for frames before. */
   #opensAt: Instant = -Infinity;
   readonly events: AskingEvent[] = [];
-  /** Grows whenever `isClear` or `decoys` say something else. */
-  version = 0;
+  /** Addresses of which `isClear` may say something else; whoever reads them takes them out. */
+  readonly changed = new Set<string>();
+  /** Grows whenever `decoys` say something else. */
+  baits = 0;
   /** Questions begun, and those that found the owner answering. */
   readonly counts = { asked: 0, occupied: 0 };
 
@@ -100,22 +102,27 @@ export class Asking {
     this.#options = options;
   }
 
-  /** Makes these, all headed by this node, what it would answer for. */
-  set(bids: ReadonlyMap<string, Bid>, now: Instant): void {
-    for (const [key, standing] of this.#standings) {
-      if (bids.has(key)) continue;
-      this.#standings.delete(key);
-      this.#leave(key, standing);
-    }
-    for (const [key, bid] of bids) {
-      const standing = this.#standings.get(key);
-      if (standing?.isClear === true) continue;
-      if (standing === undefined) this.#begin(key, bid, now);
-      else if (!sameBid(standing.bid, bid)) {
-        this.#leave(key, standing);
-        this.#begin(key, bid, now);
-      }
-    }
+  /** This node heads the order of the address, and would answer for it. */
+  put(key: string, bid: Bid, now: Instant): void {
+    const standing = this.#standings.get(key);
+    if (standing?.isClear === true) return;
+    if (standing !== undefined && sameBid(standing.bid, bid)) return;
+    if (standing !== undefined) this.#leave(key, standing);
+    this.#begin(key, bid, now);
+  }
+
+  /** It does not any more. */
+  drop(key: string): void {
+    const standing = this.#standings.get(key);
+    if (standing === undefined) return;
+    this.#standings.delete(key);
+    this.#leave(key, standing);
+    this.changed.add(key);
+  }
+
+  /** Addresses that this node would answer for. */
+  keys(): Iterable<string> {
+    return this.#standings.keys();
   }
 
   /**
@@ -129,6 +136,7 @@ export class Asking {
     const question = new Question(TAKEOVER, now + this.#options.again);
     question.addresses.set(key, standing.bid);
     this.#questions.set(key, question);
+    this.changed.add(key);
     this.#standings.set(key, { ...standing, isClear: false, isWithheld: false, question });
   }
 
@@ -228,9 +236,9 @@ export class Asking {
     const isFirst = bid.isNew && probe !== 'off' && !this.#proven.has(key);
     const standing: Standing = { bid, isClear: false, isWithheld: false, question: undefined };
     this.#standings.set(key, standing);
-    this.version += 1;
     if (!isFirst && bid.suspects.length === 0) {
       standing.isClear = true;
+      this.changed.add(key);
       return;
     }
     const name = isFirst ? key : groupOf(bid);
@@ -252,7 +260,6 @@ export class Asking {
   }
 
   #leave(key: string, { bid, question, isWithheld }: Standing): void {
-    this.version += 1;
     if (isWithheld) this.events.push({ kind: 'free', key });
     question?.addresses.delete(key);
     if (question?.addresses.size !== 0) return;
@@ -292,8 +299,8 @@ export class Asking {
     for (const each of strangers) this.events.push({ kind: 'stranger', withheld: false, ...each });
     if (question.isClear) return;
     question.isClear = true;
-    this.version += 1;
     for (const key of question.addresses.keys()) {
+      this.changed.add(key);
       const standing = this.#standings.get(key);
       if (standing === undefined) continue;
       if (standing.isWithheld) this.events.push({ kind: 'free', key });
@@ -313,9 +320,10 @@ export class Asking {
   }
 
   #unclear(question: Question): void {
-    if (question.isClear) this.version += 1;
+    const wasClear = question.isClear;
     question.isClear = false;
     for (const key of question.addresses.keys()) {
+      if (wasClear) this.changed.add(key);
       const standing = this.#standings.get(key);
       if (standing !== undefined) standing.isClear = false;
     }
@@ -346,13 +354,13 @@ export class Asking {
       question: tempting,
       answered: new Set(),
     });
-    this.version += 1;
+    this.baits += 1;
   }
 
   #judgeDecoys(mac: Mac, decoys: Decoys, now: Instant): void {
     if (!decoys.question.isOld(DECOY.clear, now)) return;
     this.#decoys.delete(mac);
-    this.version += 1;
+    this.baits += 1;
     this.#verdicts.set(mac, { isProxy: isProxy(decoys, mac), until: now + VERDICT_KEPT });
     const [oldest] = this.#verdicts.keys();
     if (oldest !== undefined && this.#verdicts.size > MOST_VERDICTS) this.#verdicts.delete(oldest);

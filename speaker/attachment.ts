@@ -4,6 +4,7 @@
  * is left out by name may change as it likes, and nothing follows: on a node with IPVS one of them
  * holds the addresses of all Services.
  */
+import type { Millis } from '../lib/time.ts';
 import { formatIp } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
 import type { PlaneLink } from './dataplane.ts';
@@ -27,6 +28,9 @@ export interface LinkChange {
   /** Nothing was attached before. */
   readonly isFirst: boolean;
 }
+
+/** A link that could not be attached is tried again after this long. */
+export const ATTACH_RETRY: Millis = 1000;
 
 /** Undefined: nothing that matters has changed. */
 export type Change = LinkChange | undefined;

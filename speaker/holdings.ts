@@ -4,6 +4,10 @@
  * table of the data plane, the multicast groups and the announcements. And what becomes of claims
  * by others: a stranger is told of, and the address defended.
  *
+ * What this node has to let go of it lets go of at once. What it may take, and all the rest, is done
+ * in portions between which beats and lease have their turn: with ten thousand addresses one turn
+ * would outlast the lease.
+ *
  * The plane's table has every address that there is an order for, also other nodes', so that it can
  * see who claims them and keep this host's kernel quiet. Not in it is what really is the host's:
  * an address of a link that we use is answered by the kernel, with or without us.
@@ -16,18 +20,19 @@ import type { Instant, Millis } from '../lib/time.ts';
 import { formatIp } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 import { Announcer, announcement } from './announce.ts';
-import type { Target } from './announce.ts';
 import { Asking } from './asking.ts';
-import type { Bid, Probe, Whose } from './asking.ts';
+import type { Probe, Whose } from './asking.ts';
 import { Conflicts } from './conflicts.ts';
 import type { Announcement, Sighting } from './dataplane.ts';
-import { isLinkLocal } from './links.ts';
+import { Identities } from './identities.ts';
 import type { LinkIndex } from './links.ts';
 import { Pacer } from './pacer.ts';
 import type { OutFrame, Path } from './question.ts';
 import type { Conflict, Neighbour, Peer } from './reflexport.ts';
-import { chosen, Table } from './table.ts';
-import type { Group, NamedLink } from './table.ts';
+import { NOWHERE, hostAddresses, pathsOf, precedes } from './situation.ts';
+import type { Situation } from './situation.ts';
+import { Table, chosen } from './table.ts';
+import type { Group } from './table.ts';
 import { MEETING_INTERVAL } from './timing.ts';
 import { ownerOf, sameList } from './vip.ts';
 import type { Order } from './vip.ts';
@@ -46,17 +51,6 @@ export interface HoldingsOptions {
   readonly nodeWith: (mac: Mac) => string | undefined;
 }
 
-/** How things stand with this node and the others. */
-export interface Situation {
-  readonly serving: boolean;
-  readonly links: ReadonlyMap<LinkIndex, NamedLink>;
-  readonly mayHold: (node: string) => boolean;
-  readonly isImpaired: (node: string) => boolean;
-  /** Nodes, of those that there are, of which nobody knows what they do. */
-  readonly unaccounted: ReadonlySet<string>;
-  readonly peers: { has(node: string): boolean };
-}
-
 export type HoldingsOutput =
   | { readonly kind: 'apply'; readonly delta: Delta<Announcement> }
   | { readonly kind: 'groups'; readonly delta: Delta<Group> }
@@ -64,8 +58,8 @@ export type HoldingsOutput =
   /** Is somebody with a MAC that nobody knows a node of the cluster? To be told by `learn`. */
   | { readonly kind: 'resolve' };
 
-/** What the neighbours' MACs are is asked for again after this long. */
-const RESOLVED_FOR: Millis = 10_000;
+/** So many addresses are looked at in one turn, some milliseconds of work. */
+const PORTION = 500;
 
 export class Holdings {
   readonly #options: HoldingsOptions;
@@ -78,16 +72,21 @@ export class Holdings {
   readonly #owners = new Map<string, string>();
   /** Addresses whose order has become another one; the owner before may not know it yet. */
   readonly #moved = new Set<string>();
-  /** Nodes by MAC, by the host's own neighbour tables. */
-  #neighbours: ReadonlyMap<Mac, string> = new Map();
-  #resolvedAt: Instant = -Infinity;
+  readonly #identities: Identities;
   #now: Instant = -Infinity;
   /** Seen before it was known whose the MAC is. */
   #unresolved: Sighting[] = [];
   readonly #out: HoldingsOutput[] = [];
-  #links: ReadonlyMap<LinkIndex, NamedLink> = new Map();
-  #isImpaired: Situation['isImpaired'] = () => false;
-  #askingSeen = -1;
+  #situation: Situation = NOWHERE;
+  /** The host's own addresses. */
+  #hosts: ReadonlySet<string> = new Set();
+  /** Of the links, for orders that name none. */
+  #everywhere: readonly Path[] = [];
+  /** To be looked at, in this order. */
+  readonly #queue = new Set<string>();
+  /** In the table without an order, and the state of `Asking.baits` that they are from. */
+  #baits: readonly string[] = [];
+  #baitsSeen = 0;
   readonly #counts = { conflicts: 0, defences: 0, doubles: 0 };
 
   constructor(options: HoldingsOptions) {
@@ -95,9 +94,9 @@ export class Holdings {
     const pacer = new Pacer();
     const { random, probe, again, refresh } = options;
     const whose = (mac: Mac, key: string): Whose => this.#whose(mac, key);
+    this.#identities = new Identities(options.nodeWith);
     this.#asking = new Asking({ random, probe, again, pacer, whose });
-    const rank = ({ ip }: Target): number => options.asked(formatIp(ip));
-    this.#announcer = new Announcer({ random, refresh, pacer, rank });
+    this.#announcer = new Announcer({ random, refresh, pacer });
   }
 
   /** Addresses answered here; another array whenever they change. */
@@ -105,9 +104,19 @@ export class Holdings {
     return this.#table.held;
   }
 
+  /** Not everything has been looked at since the last change. */
+  get isBusy(): boolean {
+    return this.#queue.size > 0;
+  }
+
   conflicts(): readonly Conflict[] {
     return this.#conflicts.all().map(({ key, mac, link, withheld }) => {
-      return { ip: key, mac, link: this.#links.get(link)?.name ?? String(link), withheld };
+      return {
+        ip: key,
+        mac,
+        link: this.#situation.links.get(link)?.name ?? String(link),
+        withheld,
+      };
     });
   }
 
@@ -131,8 +140,11 @@ export class Holdings {
       this.#moved.delete(key);
       this.#asking.forget(key);
       this.#conflicts.remove(key);
+      this.#asking.drop(key);
+      this.#queue.add(key);
     }
     for (const [key, order] of put) {
+      this.#queue.add(key);
       const before = this.#orders.get(key)?.owners;
       if (before !== undefined && !sameList(before, order.owners)) this.#moved.add(key);
       this.#orders.set(key, order);
@@ -158,45 +170,44 @@ export class Holdings {
     else if (this.#asking.isClear(key)) this.#meet(key, whose, now);
   }
 
-  /** Whom this host's kernel knows; those of them that are the cluster's nodes are no strangers. */
+  /** Whom this host's kernel knows by MAC. */
   learn(entries: readonly Neighbour[], peers: readonly Peer[], now: Instant): void {
-    const nodes = new Map(peers.map(({ name, address }) => [address, name]));
-    const theirs = entries.map(({ address, mac }) => [mac, nodes.get(address)] as const);
-    this.#neighbours = new Map(
-      theirs.filter((each): each is [Mac, string] => each[1] !== undefined),
-    );
-    this.#resolvedAt = now;
+    this.#identities.learn(entries, peers, now);
     for (const sighting of this.#unresolved.splice(0)) this.hear(sighting, now);
   }
 
-  /** Whether something changed that only time brought about; then `publish` is due. */
-  tick(now: Instant): boolean {
+  /** How things stand from now on. What is not this node's any more is let go of, at once. */
+  follow(situation: Situation, now: Instant): void {
+    this.#situation = situation;
+    this.#hosts = hostAddresses(situation);
+    this.#everywhere = pathsOf('all', situation);
+    for (const key of this.#asking.keys()) if (!this.#heads(key)) this.#asking.drop(key);
+    for (const key of this.#orders.keys()) this.#queue.add(key);
+    this.#letGo();
+    this.#flush(now);
+  }
+
+  /** Something is still in the table as answered, though nothing is to be: only the lease is over. */
+  get isStale(): boolean {
+    return !this.#situation.serving && this.#table.answers > 0;
+  }
+
+  /** Does the next portion of what there is to do. */
+  tick(now: Instant): void {
     this.#now = now;
     this.#asking.tick(now);
     this.#conflicts.tick(now);
     this.#takeEvents(now);
-    return this.#asking.version !== this.#askingSeen;
-  }
-
-  /** Turns orders and situation into table, groups, questions and announcements. */
-  publish(situation: Situation, now: Instant): void {
-    this.#links = situation.links;
-    this.#isImpaired = situation.isImpaired;
-    const hosts = hostAddresses(situation.links);
-    const bids = situation.serving ? this.#bids(situation, hosts) : new Map<string, Bid>();
-    this.#asking.set(bids, now);
-    this.#askingSeen = this.#asking.version;
-    const { answers, groups, targets } = this.#table.set({
-      orders: this.#orders,
-      isAnswered: (key) => this.#asking.isClear(key),
-      isHosts: (key) => hosts.has(key),
-      watched: this.#asking.decoys(),
-      links: situation.links,
-    });
-    if (!isEmpty(answers)) this.#out.push({ kind: 'apply', delta: answers });
-    if (!isEmpty(groups)) this.#out.push({ kind: 'groups', delta: groups });
-    this.#announcer.set(targets, now);
-    this.#takeEvents(now);
+    this.#letGo();
+    this.#queueCleared();
+    let left = PORTION;
+    for (const key of this.#queue) {
+      if (left-- === 0) break;
+      this.#queue.delete(key);
+      this.#decide(key, now);
+    }
+    this.#bait();
+    this.#flush(now);
   }
 
   /** Announces everything on a link again, or on all of them. */
@@ -215,34 +226,45 @@ export class Holdings {
   }
 
   deadline(): Instant | undefined {
+    if (this.isBusy || this.#asking.changed.size > 0) return this.#now;
     const at = earlier(this.#asking.deadline(), this.#announcer.deadline());
     return earlier(at, this.#conflicts.deadline());
   }
 
   // --- decisions ----------------------------------------------------------------------------
 
-  #bids(situation: Situation, hosts: ReadonlySet<string>): ReadonlyMap<string, Bid> {
-    const { node } = this.#options;
-    const { mayHold, isImpaired, links } = situation;
-    const everywhere = chosen('all', links).map(pathOf);
-    const bids = new Map<string, Bid>();
-    for (const [key, order] of this.#orders) {
-      const owner = hosts.has(key) ? undefined : ownerOf(order, mayHold, isImpaired);
-      if (owner !== node) {
-        if (owner !== undefined) this.#owners.set(key, owner);
-        this.#moved.delete(key);
-        continue;
-      }
+  /** Who owns the address as things stand. */
+  #ownerOf(key: string): string | undefined {
+    const { mayHold, isImpaired } = this.#situation;
+    const order = this.#orders.get(key);
+    if (order === undefined || this.#hosts.has(key)) return undefined;
+    return ownerOf(order, mayHold, isImpaired);
+  }
+
+  #heads(key: string): boolean {
+    return this.#situation.serving && this.#ownerOf(key) === this.#options.node;
+  }
+
+  #decide(key: string, now: Instant): void {
+    const order = this.#orders.get(key);
+    const owner = this.#situation.serving ? this.#ownerOf(key) : undefined;
+    if (order !== undefined && owner === this.#options.node) {
       const { ip, interfaces, isNew } = order;
-      const paths = interfaces === 'all' ? everywhere : chosen(interfaces, links).map(pathOf);
-      bids.set(key, { ip, paths, isNew, suspects: this.#suspects(key, order, situation) });
+      const isEverywhere = interfaces === 'all';
+      const paths = isEverywhere ? this.#everywhere : pathsOf(interfaces, this.#situation);
+      this.#asking.put(key, { ip, paths, isNew, suspects: this.#suspects(key, order) }, now);
+    } else {
+      this.#asking.drop(key);
+      if (owner !== undefined) this.#owners.set(key, owner);
+      if (owner !== undefined) this.#moved.delete(key);
     }
-    return bids;
+    this.#asking.changed.delete(key);
+    this.#enter(key);
   }
 
   /** With whom the address may be, for all that is known; the owner before us is asked for too. */
-  #suspects(key: string, { owners }: Order, situation: Situation): readonly string[] {
-    const { unaccounted, peers } = situation;
+  #suspects(key: string, { owners }: Order): readonly string[] {
+    const { unaccounted, peers } = this.#situation;
     if (this.#asking.isClear(key)) {
       this.#owners.set(key, this.#options.node);
       this.#moved.delete(key);
@@ -252,6 +274,56 @@ export class Holdings {
     const before = this.#owners.get(key) ?? this.#options.node;
     const isOthers = before !== this.#options.node && (!peers.has(before) || this.#moved.has(key));
     return isOthers && !suspects.includes(before) ? [...suspects, before] : suspects;
+  }
+
+  // --- the table ----------------------------------------------------------------------------
+
+  /** Puts the address into the table as it stands. */
+  #enter(key: string): void {
+    const order = this.#orders.get(key);
+    const isKernels = order === undefined || this.#hosts.has(key);
+    const entry = isKernels ? undefined : { order, isAnswered: this.#asking.isClear(key) };
+    this.#table.put(key, entry, this.#situation.links);
+  }
+
+  /** At once, because another node may be waiting for it. Without a lease there is time. */
+  #letGo(): void {
+    if (!this.#situation.serving) return;
+    for (const key of this.#asking.changed) {
+      if (!this.#table.isAnswered(key) || this.#asking.isClear(key)) continue;
+      this.#asking.changed.delete(key);
+      this.#enter(key);
+    }
+  }
+
+  /** What became free to take; where that is much, what is asked for most goes first. */
+  #queueCleared(): void {
+    const cleared = [...this.#asking.changed];
+    this.#asking.changed.clear();
+    if (cleared.length > PORTION) {
+      const asked = new Map(cleared.map((key) => [key, this.#options.asked(key)]));
+      cleared.sort((a, b) => (asked.get(b) ?? 0) - (asked.get(a) ?? 0));
+    }
+    for (const key of cleared) {
+      this.#queue.delete(key);
+      this.#queue.add(key);
+    }
+  }
+
+  #bait(): void {
+    if (this.#baitsSeen === this.#asking.baits) return;
+    this.#baitsSeen = this.#asking.baits;
+    const baits = [...this.#asking.decoys()];
+    for (const key of this.#baits) this.#enter(key);
+    for (const [key, ip] of baits) if (!this.#orders.has(key)) this.#table.watch(key, ip);
+    this.#baits = baits.map(([key]) => key);
+  }
+
+  #flush(now: Instant): void {
+    const { answers, groups, targets } = this.#table.take();
+    if (!isEmpty(answers)) this.#out.push({ kind: 'apply', delta: answers });
+    if (!isEmpty(groups)) this.#out.push({ kind: 'groups', delta: groups });
+    this.#announcer.change(targets, now);
   }
 
   #takeEvents(now: Instant): void {
@@ -286,38 +358,22 @@ export class Holdings {
   #sayAgain(key: string): void {
     const order = this.#orders.get(key);
     if (order === undefined) return;
-    for (const { index, mac: own } of chosen(order.interfaces, this.#links)) {
+    for (const { index, mac: own } of chosen(order.interfaces, this.#situation.links)) {
       const frame = announcement({ ip: order.ip, link: index, mac: own });
       this.#out.push({ kind: 'send', link: index, frame });
     }
   }
 
-  /** Does that node come before this one? Not if it is in no order of ours. */
-  #precedes(node: string, key: string): boolean {
-    const owners = this.#orders.get(key)?.owners ?? [];
-    const [theirs, ours] = [owners.indexOf(node), owners.indexOf(this.#options.node)];
-    const isWorse = this.#isImpaired(this.#options.node);
-    // As in `ownerOf`: among equals the order counts.
-    if (this.#isImpaired(node) !== isWorse) return theirs >= 0 && isWorse;
-    return theirs >= 0 && theirs < ours;
-  }
-
   #isOwn(mac: Mac): boolean {
-    return [...this.#links.values()].some((link) => link.mac === mac);
+    return [...this.#situation.links.values()].some((link) => link.mac === mac);
   }
 
   #whose(mac: Mac, key: string): Whose {
-    const node = this.#options.nodeWith(mac) ?? this.#neighbours.get(mac);
-    if (node !== undefined) return this.#precedes(node, key) ? 'before' : 'after';
-    return this.#now - this.#resolvedAt < RESOLVED_FOR ? 'stranger' : 'unknown';
+    const identity = this.#identities.of(mac, this.#now);
+    if (identity === 'stranger' || identity === 'unknown') return identity;
+    const owners = this.#orders.get(key)?.owners ?? [];
+    const { isImpaired } = this.#situation;
+    const isBefore = precedes(identity.node, this.#options.node, owners, isImpaired);
+    return isBefore ? 'before' : 'after';
   }
-}
-
-function pathOf({ index, mac, addresses = [] }: NamedLink): Path {
-  return { index, mac, linkLocal: addresses.find((ip) => ip.family === 6 && isLinkLocal(ip)) };
-}
-
-function hostAddresses(links: ReadonlyMap<LinkIndex, NamedLink>): ReadonlySet<string> {
-  const all = [...links.values()].flatMap(({ addresses = [] }) => addresses);
-  return new Set(all.map(formatIp));
 }

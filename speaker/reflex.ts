@@ -13,7 +13,7 @@ import type { Machine } from '../lib/machine.ts';
 import { earlier } from '../lib/time.ts';
 import type { Instant } from '../lib/time.ts';
 import { Arrivals } from './arrivals.ts';
-import { Attachment } from './attachment.ts';
+import { ATTACH_RETRY, Attachment } from './attachment.ts';
 import type { Change } from './attachment.ts';
 import { nodeId } from './heartbeat.ts';
 import type { Beat, NodeId } from './heartbeat.ts';
@@ -33,9 +33,6 @@ import type {
 } from './reflexport.ts';
 import { urgentSpacing } from './timing.ts';
 import type { Timing } from './timing.ts';
-
-/** A link that could not be attached is tried again after this long. */
-const ATTACH_RETRY = 1000;
 
 export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   readonly #self: string;
@@ -65,7 +62,6 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   /** What the brain has been told, and whether phase or links have changed since. */
   #toldHeld: readonly string[] = [];
   #news = true;
-  /** The newest instant seen. */
   #now: Instant = -Infinity;
   readonly #listening: Listening;
   readonly #arrivals = new Arrivals();
@@ -87,13 +83,16 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
       probe: options.probe ?? 'optimistic',
       again: options.timing.beat,
       asked: options.asked ?? (() => 0),
-      nodeWith: (mac) => this.#named(this.#membership.withMac(mac)),
+      nodeWith: (mac) => {
+        const id = this.#membership.withMac(mac);
+        return [...this.#ids].find(([, each]) => each === id)?.[0] ?? id;
+      },
     });
     this.#attachment = new Attachment(options);
     this.#listening = new Listening(options.timing);
   }
 
-  /** What came of questions to the segment and of claims by others. For metrics. */
+  /** Questions, and claims by others. For metrics. */
   get wire(): ReadonlyMap<string, number> {
     return this.#holdings.counts;
   }
@@ -112,7 +111,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
         break;
       case 'sighting':
         this.#holdings.hear(input.sighting, now);
-        break;
+        return this.#drain(); // they come in swarms; a tick or another input follows
       case 'neighbours':
         this.#holdings.learn(input.entries, this.#peers, now);
         break;
@@ -240,10 +239,14 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     if (this.#attachment.links.size === 0) this.#giveUp(now, 'no-link');
     if (!this.#member) this.#giveUp(now, 'no-member');
     this.#advance(now);
+    // Silent before the beat that acknowledges somebody's claim.
+    if (this.#dirty) this.#publish(now);
     // The beat goes out before the lease is computed, as the lease counts from its sending.
     if (now >= this.#beatAt) this.#beat(now, false);
     this.#advance(now);
-    if (this.#holdings.tick(now) || this.#dirty) this.#publish(now);
+    if (this.#dirty) this.#publish(now);
+    this.#holdings.tick(now);
+    this.#drain();
     this.#renew(now);
     this.#holdings.send(now);
     this.#drain();
@@ -305,7 +308,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   }
 
   #serveIfHeard(now: Instant): void {
-    if (!this.#membership.allHeard(this.#claimedWith, now)) return;
+    if (this.#holdings.isStale || !this.#membership.allHeard(this.#claimedWith, now)) return;
     if (this.#membership.confirmedUntil(now) <= now) return;
     this.#enter('serving', 'confirmed');
     this.#urgent(now);
@@ -363,12 +366,8 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
       unaccounted: new Set([...this.#ids].filter(isLost).map(([name]) => name)),
       peers: this.#ids,
     };
-    this.#holdings.publish(situation, now);
+    this.#holdings.follow(situation, now);
     this.#drain();
-  }
-
-  #named(id: NodeId | undefined): string | undefined {
-    return [...this.#ids].find(([, each]) => each === id)?.[0] ?? id;
   }
 
   #drain(): void {
@@ -379,6 +378,8 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
 
   /** Tells the brain what it does not know yet. */
   #report(): void {
+    // Ten thousand addresses come in portions; the brain is told once.
+    if (this.#holdings.isBusy && !this.#news) return;
     const { held, conflictsVersion } = this.#holdings;
     const version = this.#membership.version + conflictsVersion;
     if (this.#reported === version && held === this.#toldHeld && !this.#news) return;

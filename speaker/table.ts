@@ -1,9 +1,9 @@
 /**
  * From orders and attached links to what the plane shall answer and watch, which solicited-node
  * groups the host must have joined, and what is announced. Holds what was last asked for, hands out
- * only differences: a steady state is silent.
+ * only differences: a steady state is silent. One address at a time, because of ten thousand only
+ * some change.
  */
-import { diff } from '../lib/diff.ts';
 import type { Delta } from '../lib/diff.ts';
 import { formatIp, solicitedNode } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
@@ -28,62 +28,153 @@ export interface NamedLink extends PlaneLink {
   readonly subnets?: readonly string[];
 }
 
-/** What the table is made of. */
-export interface Entries {
-  readonly orders: ReadonlyMap<string, Order>;
-  readonly isAnswered: (key: string) => boolean;
-  /** Left to the kernel: the address is really the host's. */
-  readonly isHosts: (key: string) => boolean;
-  /** Watched beside the orders. */
-  readonly watched: Iterable<readonly [string, Ip]>;
-  readonly links: ReadonlyMap<LinkIndex, NamedLink>;
+/** How an address stands; undefined: it is in no table, because nobody orders it or it is the host's. */
+export interface Entry {
+  readonly order: Order;
+  readonly isAnswered: boolean;
 }
 
 export interface TableChange {
   readonly answers: Delta<Announcement>;
   readonly groups: Delta<Group>;
-  /** All targets, keyed by address and link; the announcer finds what is new. */
-  readonly targets: ReadonlyMap<string, Target>;
+  /** By address and link. */
+  readonly targets: Delta<Target>;
 }
 
 export class Table {
-  #entries: ReadonlyMap<string, Announcement> = new Map();
-  #groups: ReadonlyMap<string, Group> = new Map();
-  /** Keys of the addresses answered; a new array whenever they change. */
-  held: readonly string[] = [];
+  readonly #entries = new Map<string, Announcement>();
+  readonly #targets = new Map<string, ReadonlyMap<string, Target>>();
+  /** Addresses can share a group: it is left with the last of them. */
+  readonly #joined = new Map<string, { readonly group: Group; readonly keys: Set<string> }>();
+  readonly #answered = new Set<string>();
+  #held: readonly string[] | undefined = [];
+  #change = noChange();
 
-  set({ orders, isAnswered, isHosts, watched, links }: Entries): TableChange {
-    const wanted = new Map<string, Announcement>();
-    const targets = new Map<string, Target>();
-    const joined = new Map<string, Group>();
-    const held: string[] = [];
-    const everywhere = chosen('all', links);
-    const all = everywhere.length === links.size ? 'all' : indexesOf(everywhere);
-    for (const [key, ip] of watched) wanted.set(key, { ip, links: 'all', role: 'watch' });
-    for (const [key, { ip, interfaces }] of orders) {
-      if (isHosts(key)) continue;
-      if (!isAnswered(key)) {
-        wanted.set(key, { ip, links: 'all', role: 'watch' });
-        continue;
-      }
-      held.push(key);
-      const where = interfaces === 'all' ? everywhere : chosen(interfaces, links);
-      wanted.set(key, { ip, links: interfaces === 'all' ? all : indexesOf(where), role: 'answer' });
-      for (const { index, mac } of where) {
-        targets.set(`${key}%${index}`, { ip, link: index, mac });
-        if (ip.family === 4) continue;
-        // Addresses can share a group: a set by group and link, joined once.
-        const group = solicitedNode(ip);
-        joined.set(`${formatIp(group)}%${index}`, { group, link: index });
-      }
-    }
-    const answers = diff(this.#entries, wanted, sameAnnouncement);
-    const groups = diff(this.#groups, joined, () => true);
-    this.#entries = wanted;
-    this.#groups = joined;
-    if (!sameList(held, this.held)) this.held = held;
-    return { answers, groups, targets };
+  /** Keys of the addresses answered; a new array whenever they change. */
+  get held(): readonly string[] {
+    this.#held ??= [...this.#answered];
+    return this.#held;
   }
+
+  /** How many addresses are answered. */
+  get answers(): number {
+    return this.#answered.size;
+  }
+
+  isAnswered(key: string): boolean {
+    return this.#answered.has(key);
+  }
+
+  /** Makes this the entry of that address, as links are now. */
+  put(key: string, entry: Entry | undefined, links: ReadonlyMap<LinkIndex, NamedLink>): void {
+    const isAnswered = entry?.isAnswered === true;
+    const where = entry !== undefined && isAnswered ? chosen(entry.order.interfaces, links) : [];
+    if (isAnswered !== this.#answered.has(key)) this.#held = undefined;
+    if (isAnswered) this.#answered.add(key);
+    else this.#answered.delete(key);
+    this.#announce(key, entry && announcementOf(entry, where, links.size));
+    this.#aim(key, entry?.order.ip, where);
+  }
+
+  /** An address that nobody orders, but that is to be watched. */
+  watch(key: string, ip: Ip): void {
+    this.#announce(key, { ip, links: 'all', role: 'watch' });
+  }
+
+  /** What has changed since the last time. */
+  take(): TableChange {
+    const { answers, groups, targets } = this.#change;
+    this.#change = noChange();
+    return { answers: asDelta(answers), groups: asDelta(groups), targets: asDelta(targets) };
+  }
+
+  #announce(key: string, wanted: Announcement | undefined): void {
+    const before = this.#entries.get(key);
+    if (wanted === undefined) {
+      if (this.#entries.delete(key)) this.#change.answers.set(key, undefined);
+    } else if (before === undefined || !sameAnnouncement(before, wanted)) {
+      this.#entries.set(key, wanted);
+      this.#change.answers.set(key, wanted);
+    }
+  }
+
+  #aim(key: string, ip: Ip | undefined, where: readonly NamedLink[]): void {
+    const before = this.#targets.get(key);
+    const wanted = new Map<string, Target>();
+    for (const { index, mac } of ip === undefined ? [] : where) {
+      wanted.set(`${key}%${index}`, { ip: ip as Ip, link: index, mac });
+    }
+    for (const [each, target] of before ?? []) {
+      if (wanted.has(each)) continue;
+      this.#change.targets.set(each, undefined);
+      this.#leave(key, target);
+    }
+    for (const [each, target] of wanted) {
+      if (before?.get(each)?.mac === target.mac) continue;
+      this.#change.targets.set(each, target);
+      this.#join(key, target);
+    }
+    if (wanted.size === 0) this.#targets.delete(key);
+    else this.#targets.set(key, wanted);
+  }
+
+  #join(key: string, { ip, link }: Target): void {
+    if (ip.family === 4) return;
+    const group = { group: solicitedNode(ip), link };
+    const name = nameOf(group);
+    const joined = this.#joined.get(name);
+    if (joined !== undefined) joined.keys.add(key);
+    else {
+      this.#joined.set(name, { group, keys: new Set([key]) });
+      this.#change.groups.set(name, group);
+    }
+  }
+
+  #leave(key: string, { ip, link }: Target): void {
+    if (ip.family === 4) return;
+    const name = nameOf({ group: solicitedNode(ip), link });
+    const joined = this.#joined.get(name);
+    joined?.keys.delete(key);
+    if (joined?.keys.size !== 0) return;
+    this.#joined.delete(name);
+    this.#change.groups.set(name, undefined);
+  }
+}
+
+/** What is to become of each key; undefined: it goes. */
+type Change<T> = Map<string, T | undefined>;
+
+function noChange() {
+  return {
+    answers: new Map() as Change<Announcement>,
+    groups: new Map() as Change<Group>,
+    targets: new Map() as Change<Target>,
+  };
+}
+
+function asDelta<T>(change: Change<T>): Delta<T> {
+  const put = new Map<string, T>();
+  const remove: string[] = [];
+  for (const [key, value] of change) {
+    if (value === undefined) remove.push(key);
+    else put.set(key, value);
+  }
+  return { put, remove };
+}
+
+function nameOf({ group, link }: Group): string {
+  return `${formatIp(group)}%${link}`;
+}
+
+function announcementOf(
+  { order, isAnswered }: Entry,
+  where: readonly NamedLink[],
+  links: number,
+): Announcement {
+  const { ip, interfaces } = order;
+  if (!isAnswered) return { ip, links: 'all', role: 'watch' };
+  const isEverywhere = interfaces === 'all' && where.length === links;
+  return { ip, links: isEverywhere ? 'all' : indexesOf(where), role: 'answer' };
 }
 
 /** The links that an order is announced on; of a subnet the first of them. */

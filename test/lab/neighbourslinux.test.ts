@@ -60,7 +60,7 @@ function hex(frame: Uint8Array): string {
 /** What is announced of an address in a round after its takeover. */
 function round(vip: Ip, number: 0 | 1): [Uint8Array, ...Uint8Array[]] {
   const announcer = new Announcer({ random: () => 0.5 });
-  announcer.set(new Map([['', { ip: vip, link: 1, mac: NODE }]]), 0);
+  announcer.change({ put: new Map([['', { ip: vip, link: 1, mac: NODE }]]), remove: [] }, 0);
   const first = announcer.due(0);
   const [one, ...more] = number === 0 ? first : announcer.due(200);
   if (one === undefined) throw new Error('nothing is announced');

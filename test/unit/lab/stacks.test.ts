@@ -65,7 +65,10 @@ interface Move {
 /** What of a takeover at 0 moves it, as the announcer sends it. */
 function announcedTo(stack: Stack, target: typeof VIP4): Move | undefined {
   const announcer = new Announcer({ random: () => 0.5, refresh: 0 });
-  announcer.set(new Map([[formatIp(target), { ip: target, link: 1, mac: B }]]), 0);
+  announcer.change(
+    { put: new Map([[formatIp(target), { ip: target, link: 1, mac: B }]]), remove: [] },
+    0,
+  );
   for (let at = announcer.deadline(); at !== undefined; at = announcer.deadline()) {
     for (const { frame } of announcer.due(at)) {
       stack.receive(frame, at);

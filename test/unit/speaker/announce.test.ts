@@ -29,7 +29,7 @@ function drain(announcer: Announcer, until: number): { at: number; frames: numbe
 describe('a new IPv4 address', () => {
   test('is announced at once in the request form, whose target MAC is not a broadcast', () => {
     const announcer = new Announcer({ random: half });
-    announcer.set(new Map([target('192.0.2.240')]), 0);
+    announcer.change({ put: new Map([target('192.0.2.240')]), remove: [] }, 0);
     const [first, ...rest] = announcer.due(0);
     expect(rest).toEqual([]);
     const frame = parseArp(first?.frame ?? new Uint8Array());
@@ -44,7 +44,7 @@ describe('a new IPv4 address', () => {
 
   test('later rounds add the reply form with target MAC = own MAC', () => {
     const announcer = new Announcer({ random: half });
-    announcer.set(new Map([target('192.0.2.240')]), 0);
+    announcer.change({ put: new Map([target('192.0.2.240')]), remove: [] }, 0);
     announcer.due(0);
     const frames = announcer.due(200).map(({ frame }) => parseArp(frame));
     expect(frames.map((frame) => frame.ok && frame.value.kind)).toEqual(['request', 'reply']);
@@ -53,7 +53,7 @@ describe('a new IPv4 address', () => {
 
   test('is repeated with back-off, then refreshed below switch table ageing', () => {
     const announcer = new Announcer({ random: half });
-    announcer.set(new Map([target('192.0.2.240')]), 0);
+    announcer.change({ put: new Map([target('192.0.2.240')]), remove: [] }, 0);
     const times = drain(announcer, 300_000).map(({ at }) => at);
     expect(times.slice(0, 6)).toEqual([0, 200, 1100, 3000, 10_000, 10_000 + REFRESH_EVERY]);
     for (let i = 5; i < times.length; i++) {
@@ -64,7 +64,7 @@ describe('a new IPv4 address', () => {
 
 test('a new IPv6 address: an unsolicited advertisement with Override to all nodes', () => {
   const announcer = new Announcer({ random: half });
-  announcer.set(new Map([target('2001:db8::240')]), 0);
+  announcer.change({ put: new Map([target('2001:db8::240')]), remove: [] }, 0);
   const frame = parseNdp(announcer.due(0)[0]?.frame ?? new Uint8Array());
   expect(frame.ok && frame.value).toMatchObject({ solicited: false, override: true });
   const later = announcer.due(200).map((sent) => parseNdp(sent.frame));
@@ -76,7 +76,7 @@ test('a new IPv6 address: an unsolicited advertisement with Override to all node
 test('ten thousand addresses leave within the pace, each once before any twice', () => {
   const announcer = new Announcer({ random: half });
   const many = Array.from({ length: 10_000 }, (_, i) => target(`10.0.${i >> 8}.${i & 255}`));
-  announcer.set(new Map(many), 0);
+  announcer.change({ put: new Map(many), remove: [] }, 0);
   const sent = drain(announcer, 190);
   expect(sent.every(({ frames }) => frames <= PACE.frames)).toBe(true);
   const seconds = (10_000 / PACE.frames) * PACE.every;
@@ -94,7 +94,7 @@ function about({ frame }: { frame: Uint8Array }): string {
 
 test('the pace counts frames, also in rounds of two for each address', () => {
   const announcer = new Announcer({ random: half });
-  announcer.set(new Map(MANY.slice(0, 2000)), 0);
+  announcer.change({ put: new Map(MANY.slice(0, 2000)), remove: [] }, 0);
   const sent = drain(announcer, 120_000);
   expect(Math.max(...sent.map(({ frames }) => frames))).toBe(PACE.frames);
   for (let i = 1; i < sent.length; i++) {
@@ -108,14 +108,14 @@ test('the pace counts frames, also in rounds of two for each address', () => {
 describe('what waits for the pace', () => {
   test('a takeover goes before repeats, repeats go before refreshes', () => {
     const announcer = new Announcer({ random: half });
-    announcer.set(new Map(MANY), 0);
+    announcer.change({ put: new Map(MANY), remove: [] }, 0);
     drain(announcer, 99_000);
     const young = target('192.0.2.1');
-    announcer.set(new Map([...MANY, young]), 100_700);
+    announcer.change({ put: new Map([...MANY, young]), remove: [] }, 100_700);
     expect(announcer.due(100_700).slice(0, 1).map(about)).toEqual(['192.0.2.1']);
     // The refreshes come from 101 s on; the repeat of the young one falls due among them.
     drain(announcer, 101_750);
-    announcer.set(new Map([...MANY, young, target('192.0.2.2')]), 101_795);
+    announcer.change({ put: new Map([...MANY, young, target('192.0.2.2')]), remove: [] }, 101_795);
     expect(announcer.due(101_795).slice(0, 1).map(about)).toEqual(['192.0.2.2']);
     expect(announcer.due(101_805).slice(0, 3).map(about)).toEqual([
       '192.0.2.1',
@@ -126,7 +126,7 @@ describe('what waits for the pace', () => {
 
   test('an address keeps its turn, however often everything is announced again', () => {
     const announcer = new Announcer({ random: half });
-    announcer.set(new Map(MANY), 0);
+    announcer.change({ put: new Map(MANY), remove: [] }, 0);
     const seen = new Set<string>();
     for (let at = 0; at < 1000; at += PACE.every) {
       announcer.again('all', at);
@@ -141,7 +141,7 @@ test('ten thousand addresses that come one by one share their timers', () => {
   const targets = new Map<string, Target>();
   for (const [n, [key, each]] of MANY.slice(0, 2000).entries()) {
     targets.set(key, each);
-    announcer.set(targets, 5 * n);
+    announcer.change({ put: targets, remove: [] }, 5 * n);
     announcer.due(5 * n);
   }
   // By now the third rounds are over; what is left of the first minute is the fourths and fifths.
@@ -153,21 +153,27 @@ test('ten thousand addresses that come one by one share their timers', () => {
 
 test('an address that is let go is not announced any more', () => {
   const announcer = new Announcer({ random: half });
-  announcer.set(new Map([target('192.0.2.240'), target('192.0.2.241')]), 0);
+  announcer.change({ put: new Map([target('192.0.2.240'), target('192.0.2.241')]), remove: [] }, 0);
   announcer.due(0);
-  announcer.set(new Map([target('192.0.2.241')]), 100);
+  announcer.change({ put: new Map(), remove: ['192.0.2.240%1'] }, 100);
   expect(announcer.due(200).every(({ frame }) => frame[41] === 241)).toBe(true);
-  announcer.set(new Map(), 300);
+  announcer.change({ put: new Map(), remove: ['192.0.2.241%1'] }, 300);
   expect(drain(announcer, 1e6)).toEqual([]);
   expect(announcer.deadline()).toBeUndefined();
 });
 
 test('a new MAC, and a link that came back, are announced again, others are not', () => {
   const announcer = new Announcer({ random: half });
-  announcer.set(new Map([target('192.0.2.240', 1), target('192.0.2.240', 2)]), 0);
+  announcer.change(
+    { put: new Map([target('192.0.2.240', 1), target('192.0.2.240', 2)]), remove: [] },
+    0,
+  );
   drain(announcer, 20_000);
-  announcer.set(
-    new Map([target('192.0.2.240', 1, '02:00:00:00:00:99'), target('192.0.2.240', 2)]),
+  announcer.change(
+    {
+      put: new Map([target('192.0.2.240', 1, '02:00:00:00:00:99'), target('192.0.2.240', 2)]),
+      remove: [],
+    },
     20_001,
   );
   expect(announcer.due(20_001).map(({ link }) => link)).toEqual([1]);
@@ -177,7 +183,7 @@ test('a new MAC, and a link that came back, are announced again, others are not'
 
 test('without a refresh, an address is left alone after the rounds of its takeover', () => {
   const announcer = new Announcer({ random: half, refresh: 0 });
-  announcer.set(new Map([target('192.0.2.240')]), 0);
+  announcer.change({ put: new Map([target('192.0.2.240')]), remove: [] }, 0);
   expect(drain(announcer, 300_000).map(({ at }) => at)).toEqual([0, 200, 1100, 3000, 10_000]);
   expect(announcer.deadline()).toBeUndefined();
   announcer.again('all', 400_000);

@@ -24,6 +24,10 @@ function bid(text: string, over: Partial<Bid> = {}): readonly [string, Bid] {
   return [text, { ip: ip(text), paths: [PATH], isNew: true, suspects: [], ...over }];
 }
 
+function bidFor(asking: Asking, bids: ReadonlyMap<string, Bid>, now: number): void {
+  for (const [key, each] of bids) asking.put(key, each, now);
+}
+
 function newAsking(whose: Whose = 'stranger'): Asking {
   const pacer = new Pacer();
   const options = { random: () => 0.5, probe: 'optimistic', again: 100, pacer } as const;
@@ -53,14 +57,14 @@ describe('who answers for several addresses that are in question at once', () =>
 
   test('a router that answers for everything blocks none of them', () => {
     const asking = newAsking();
-    asking.set(both, 0);
+    bidFor(asking, both, 0);
     run(asking, 0, 200, () => true);
     expect([...both.keys()].map((key) => asking.isClear(key))).toEqual([true, true]);
   });
 
   test('a stranger is told of for each', () => {
     const asking = newAsking();
-    asking.set(both, 0);
+    bidFor(asking, both, 0);
     run(asking, 0, 200, (each) => both.has(each));
     expect(asking.events.map(({ key }) => key)).toEqual([...both.keys()]);
   });
@@ -70,10 +74,10 @@ describe('a node holds', () => {
   test('an address that joins the question for others at the moment of the answer', () => {
     const asking = newAsking('after');
     const over = { isNew: false, suspects: ['b'] };
-    asking.set(new Map([bid('192.0.2.1', over)]), 0);
+    bidFor(asking, new Map([bid('192.0.2.1', over)]), 0);
     run(asking, 0, 20, () => false);
     asking.tick(30);
-    asking.set(new Map([bid('192.0.2.1', over), bid('192.0.2.2', over)]), 30);
+    bidFor(asking, new Map([bid('192.0.2.1', over), bid('192.0.2.2', over)]), 30);
     run(asking, 30, 500, () => false);
     expect(asking.isClear('192.0.2.2')).toBe(true);
   });
@@ -81,7 +85,7 @@ describe('a node holds', () => {
 
 test('an answer from a link that was not asked is none', () => {
   const asking = newAsking();
-  asking.set(new Map([bid('192.0.2.1')]), 0);
+  bidFor(asking, new Map([bid('192.0.2.1')]), 0);
   asking.due(0);
   asking.hear({ at: 1, link: 2, ip: ip('192.0.2.1'), mac: MAC, form: 'reply' }, 1);
   run(asking, 1, 100, () => false);
@@ -91,7 +95,7 @@ test('an answer from a link that was not asked is none', () => {
 test('a thousand questions wait for the pace without a busy loop', () => {
   const asking = newAsking();
   const many = Array.from({ length: 1000 }, (_, i) => bid(`198.51.${100 + (i >> 8)}.${i & 255}`));
-  asking.set(new Map(many), 0.3);
+  bidFor(asking, new Map(many), 0.3);
   // Three probes each, 100 in 10 ms; and the ends of the questions.
   expect(run(asking, 0.3, 2000, () => false)).toBeLessThan(1000);
   expect(many.every(([key]) => asking.isClear(key))).toBe(true);
@@ -105,7 +109,7 @@ describe('a host that makes up MAC addresses', () => {
 
   test('cannot keep a question from being judged', () => {
     const asking = newAsking();
-    asking.set(new Map([bid('192.0.2.1', { isNew: false, suspects: ['b'] })]), 0);
+    bidFor(asking, new Map([bid('192.0.2.1', { isNew: false, suspects: ['b'] })]), 0);
     for (let now = 0, n = 0; now < 1000; now += 1) {
       asking.tick(now);
       asking.due(now);
@@ -119,7 +123,7 @@ describe('a host that makes up MAC addresses', () => {
     ['is not judged again before', 100, false],
   ])('%s', (_, others, again) => {
     const asking = newAsking('after');
-    asking.set(new Map([bid('192.0.2.1', { isNew: false, suspects: ['b'] })]), 0);
+    bidFor(asking, new Map([bid('192.0.2.1', { isNew: false, suspects: ['b'] })]), 0);
     const hearRound = (from: number, claims: readonly number[]): number => {
       let tempts = 0;
       for (let now = from; now < from + 200; now += 1) {

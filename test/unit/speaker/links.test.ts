@@ -90,12 +90,14 @@ describe('the table', () => {
 
   const text = (ip: Ip): string => formatIp(ip);
 
-  type Links = Parameters<Table['set']>[0]['links'];
+  type Links = Parameters<Table['put']>[2];
 
-  /** All orders owned here. */
+  /** All orders owned here, and nothing else. */
   function set(table: Table, orders: ReadonlyMap<string, Order>, on: Links = links) {
-    const [isAnswered, isHosts] = [(): boolean => true, (): boolean => false];
-    return table.set({ orders, isAnswered, isHosts, watched: [], links: on });
+    for (const key of table.held) if (!orders.has(key)) table.put(key, undefined, on);
+    for (const [key, each] of orders) table.put(key, { order: each, isAnswered: true }, on);
+    const { targets, ...rest } = table.take();
+    return { ...rest, targets: targets.put };
   }
 
   test('an address is announced on every link, its group joined on every link', () => {
@@ -125,7 +127,7 @@ describe('the table', () => {
     expect([...targets.keys()]).toEqual(['192.0.2.1%2', '192.0.2.2%3']);
     expect([...answers.put.values()].map((each) => each.links)).toEqual([[2], [3]]);
     const second = new Map([...twins].slice(1));
-    expect([...set(table, owned, second).targets.keys()]).toEqual(['192.0.2.1%3', '192.0.2.2%3']);
+    expect([...set(table, owned, second).targets.keys()]).toEqual(['192.0.2.1%3']);
   });
 
   test('addresses that share a group join it once and leave it with the last', () => {
@@ -148,20 +150,20 @@ describe('the table', () => {
 
   test("what is not answered is watched everywhere, unless it is really the host's", () => {
     const orders = new Map([order('192.0.2.1'), order('192.0.2.2', ['eth1']), order('192.0.2.3')]);
-    const decoy = order('203.0.113.9');
-    const { answers, targets } = new Table().set({
-      orders,
-      isAnswered: (key) => key === '192.0.2.1',
-      isHosts: (key) => key === '192.0.2.3',
-      watched: [[decoy[0], decoy[1].ip]],
-      links,
-    });
+    const [bait, { ip }] = order('203.0.113.9');
+    const table = new Table();
+    table.watch(bait, ip);
+    for (const [key, each] of orders) {
+      const entry = { order: each, isAnswered: key === '192.0.2.1' };
+      table.put(key, key === '192.0.2.3' ? undefined : entry, links);
+    }
+    const { answers, targets } = table.take();
     const roles = [...answers.put].map(([key, { role, links: where }]) => [key, role, where]);
     expect(roles).toEqual([
       ['203.0.113.9', 'watch', 'all'],
       ['192.0.2.1', 'answer', 'all'],
       ['192.0.2.2', 'watch', 'all'],
     ]);
-    expect([...targets.keys()]).toEqual(['192.0.2.1%2', '192.0.2.1%3']);
+    expect([...targets.put.keys()]).toEqual(['192.0.2.1%2', '192.0.2.1%3']);
   });
 });

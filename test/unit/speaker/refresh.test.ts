@@ -42,7 +42,7 @@ test('refreshes are 90 s apart, give or take a fifth, whatever chance says', () 
     fc.property(chance, (values) => {
       let n = 0;
       const announcer = new Announcer({ random: () => values[n++ % values.length] ?? 0 });
-      announcer.set(targets(1), 0);
+      announcer.change({ put: targets(1), remove: [] }, 0);
       const refreshes = times(announcer, 1_000_000).filter((at) => at >= LAST);
       const gaps = refreshes.slice(1).map((at, i) => at - (refreshes[i] ?? 0));
       expect(gaps.length).toBeGreaterThan(8);
@@ -57,7 +57,7 @@ test('refreshes are 90 s apart, give or take a fifth, whatever chance says', () 
 test('addresses that were taken over together are refreshed apart', () => {
   let n = 0;
   const announcer = new Announcer({ random: () => (n++ * 0.618) % 1 });
-  announcer.set(targets(200), 0);
+  announcer.change({ put: targets(200), remove: [] }, 0);
   const seconds = new Set(times(announcer, 125_000).filter((at) => at > 2 * LAST));
   expect(seconds.size).toBeGreaterThan(30);
 });
