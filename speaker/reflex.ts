@@ -58,6 +58,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   #lastBeat: Instant = -Infinity;
   /** Something changed that ownership depends on. */
   #dirty = true;
+  #hasHeard = false;
   #standing = '';
   /** What the brain has been told, and whether phase or links have changed since. */
   #toldHeld: readonly string[] = [];
@@ -72,12 +73,8 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   constructor(options: ReflexOptions) {
     this.#self = options.node;
     this.#timing = options.timing;
-    this.#membership = new Membership(
-      nodeId(options.node),
-      options.boot,
-      options.timing,
-      options.isolation,
-    );
+    const { node, boot, timing, isolation } = options;
+    this.#membership = new Membership(nodeId(node), boot, timing, isolation);
     this.#holdings = new Holdings({
       ...options,
       probe: options.probe ?? 'optimistic',
@@ -111,7 +108,8 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
         break;
       case 'sighting':
         this.#holdings.hear(input.sighting, now);
-        return this.#drain(); // they come in swarms; a tick or another input follows
+        this.#hasHeard = true; // they come in swarms: one tick decides for all of them
+        return;
       case 'neighbours':
         this.#holdings.learn(input.entries, this.#peers, now);
         break;
@@ -155,6 +153,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
 
   deadline(): Instant | undefined {
     if (this.#phase === 'stopped' || !this.#briefed) return undefined;
+    if (this.#hasHeard) return this.#now;
     let at = earlier(this.#beatAt, this.#membership.deadline(this.#now));
     at = earlier(at, earlier(this.#holdings.deadline(), this.#retryAt));
     at = earlier(at, this.#impairment.deadline());
@@ -232,6 +231,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   }
 
   #settle(now: Instant): void {
+    this.#hasHeard = false;
     if (!this.#briefed) return;
     if (this.#mayBury(now) && this.#membership.buryDead(now).length > 0) this.#dirty = true;
     this.#watchStanding(now);
