@@ -68,6 +68,7 @@ export class Holdings {
   readonly #asking: Asking;
   readonly #announcer: Announcer;
   readonly #conflicts = new Conflicts();
+  readonly #pacer = new Pacer();
   /** Who owned an address when this was last looked at. */
   readonly #owners = new Map<string, string>();
   /** Addresses whose order has become another one; the owner before may not know it yet. */
@@ -91,7 +92,7 @@ export class Holdings {
 
   constructor(options: HoldingsOptions) {
     this.#options = options;
-    const pacer = new Pacer();
+    const pacer = this.#pacer;
     const { random, probe, again, refresh } = options;
     const whose = (mac: Mac, key: string): Whose => this.#whose(mac, key);
     this.#identities = new Identities(options.nodeWith);
@@ -315,7 +316,9 @@ export class Holdings {
     this.#baitsSeen = this.#asking.baits;
     const baits = [...this.#asking.decoys()];
     for (const key of this.#baits) this.#enter(key);
-    for (const [key, ip] of baits) if (!this.#orders.has(key)) this.#table.watch(key, ip);
+    for (const [key, ip] of baits) {
+      if (!this.#orders.has(key) && !this.#hosts.has(key)) this.#table.watch(key, ip);
+    }
     this.#baits = baits.map(([key]) => key);
   }
 
@@ -337,7 +340,7 @@ export class Holdings {
   #meet(key: string, whose: 'before' | 'after', now: Instant): void {
     this.#counts.doubles += 1;
     if (whose === 'before') this.#asking.yield(key, now);
-    else if (this.#conflicts.defends(key, now, MEETING_INTERVAL)) this.#sayAgain(key);
+    else this.#defend(key, now, MEETING_INTERVAL);
   }
 
   #clash(
@@ -346,22 +349,27 @@ export class Holdings {
     now: Instant,
     withheld = false,
   ): void {
-    if (!this.#orders.has(key)) return;
+    const interfaces = this.#orders.get(key)?.interfaces ?? [];
+    const name = this.#situation.links.get(link)?.name ?? '';
+    // On another segment it may be somebody's by right.
+    if (interfaces !== 'all' && !interfaces.includes(name)) return;
     const { version } = this.#conflicts;
     this.#conflicts.put({ key, mac, link, withheld }, now);
     if (this.#conflicts.version !== version) this.#counts.conflicts += 1;
-    if (withheld || !this.#asking.isClear(key) || !this.#conflicts.defends(key, now)) return;
-    this.#counts.defences += 1;
-    this.#sayAgain(key);
+    if (withheld || !this.#asking.isClear(key)) return;
+    if (this.#defend(key, now)) this.#counts.defences += 1;
   }
 
-  #sayAgain(key: string): void {
+  /** Says again whose it is. Where there is no room for that, the next claim is an occasion. */
+  #defend(key: string, now: Instant, interval?: Millis): boolean {
     const order = this.#orders.get(key);
-    if (order === undefined) return;
+    if (order === undefined || !this.#pacer.hasRoom(now)) return false;
+    if (!this.#conflicts.defends(key, now, interval)) return false;
     for (const { index, mac: own } of chosen(order.interfaces, this.#situation.links)) {
       const frame = announcement({ ip: order.ip, link: index, mac: own });
-      this.#out.push({ kind: 'send', link: index, frame });
+      if (this.#pacer.take(1, now)) this.#out.push({ kind: 'send', link: index, frame });
     }
+    return true;
   }
 
   #isOwn(mac: Mac): boolean {

@@ -22,6 +22,10 @@ export class Pacer {
     return true;
   }
 
+  hasRoom(now: Instant): boolean {
+    return this.#left > 0 || now >= this.opensAt();
+  }
+
   /** When there is room again for those that found none. */
   opensAt(): Instant {
     return this.#filledAt + PACE.every;
