@@ -48,6 +48,8 @@ const { fence, beat } = PROFILES.default;
 const MET: Millis = 300;
 /** Two that hear no beats find out by the segment. */
 const ASKED: Millis = 1000;
+/** Two with different orders for an address agree so long after both know the new one. */
+const AGREED: Millis = 300;
 /** Longer than a port needs that forwards late, listening, a claim, and all of it once more. */
 const HEALED: Millis = 6000;
 /** Announcements leave for ten seconds after a takeover. */
@@ -65,6 +67,8 @@ export class Judge {
   readonly #doubles = new Map<string, Instant>();
   /** By address: when a stranger had it last. */
   readonly strangers = new Map<string, Instant>();
+  /** By address: until when nodes had different orders for it. */
+  readonly reordered = new Map<string, Instant>();
   /** Since when nothing may move. */
   #steadySince: Instant | undefined;
   readonly #beats = new Map<string, number>();
@@ -72,7 +76,7 @@ export class Judge {
   /** Takeovers, and leases that ran out, when nothing had happened. */
   readonly counts = { falseTakeovers: 0, gaps: 0, takeovers: 0, doubles: 0 };
   /** The longest of each, in ms. */
-  readonly longest = { heal: 0, met: 0, asked: 0 };
+  readonly longest = { heal: 0, met: 0, asked: 0, ordered: 0 };
 
   constructor(scenario: Scenario, cluster: Cluster, clients: readonly Client[]) {
     this.#scenario = scenario;
@@ -106,12 +110,14 @@ export class Judge {
     this.#doubles.set(key, since);
     const together = segment.togetherSince(a, b);
     const begun = Math.max(since, together ?? now);
-    const limit = this.#limit(since, together);
+    const limit = this.#limit(ip, since, together);
     const took = now - begun;
     if (took >= limit) {
       throw new Breach('one-voice', now, ip, [a, b], `two voices for ${took.toFixed(1)} ms`);
     }
-    if (limit === MET) this.longest.met = Math.max(this.longest.met, took);
+    if (since <= (this.reordered.get(ip) ?? -Infinity)) {
+      this.longest.ordered = Math.max(this.longest.ordered, took);
+    } else if (limit === MET) this.longest.met = Math.max(this.longest.met, took);
     if (limit === ASKED) this.longest.asked = Math.max(this.longest.asked, took);
     return key;
   }
@@ -119,10 +125,13 @@ export class Judge {
   /**
    * How long two may answer that reach each other since `together`. Not at all, but: under `keep`
    * each side of a partition goes on, and it takes a beat there and back until they know of each
-   * other; and where only beats are lost, a question that is put at the same instant by two, or
+   * other; while orders differ each of two may be the first of its own, and what it takes to agree
+   * is a beat after the last one was told; and where only beats are lost, a question that is put at the same instant by two, or
    * whose answer is lost three times, is settled when their announcements meet.
    */
-  #limit(since: Instant, together: Instant | undefined): Millis {
+  #limit(ip: string, since: Instant, together: Instant | undefined): Millis {
+    const reordered = this.reordered.get(ip) ?? -Infinity;
+    if (since <= reordered + AGREED) return Math.max(0, reordered - since) + AGREED;
     if (this.#scenario.isolation === 'stop') return 0;
     if (together === undefined) return Infinity;
     const heard = this.#cluster.segment.heardSince();

@@ -22,7 +22,7 @@ export function shrink(scenario: Scenario, checker: string): Shrunk {
     if (monotonic() > end) return false;
     const outcome = simulate(smaller);
     if (outcome.breach?.checker !== checker) return false;
-    const minutes = (outcome.breach.at + 1) / 60_000;
+    const minutes = (outcome.breach.at + 10) / 60_000;
     const faults = smaller.faults.filter(({ at }) => at <= (outcome.breach?.at ?? Infinity));
     best = { scenario: { ...smaller, minutes, faults }, outcome };
     return true;
@@ -36,11 +36,15 @@ export function shrink(scenario: Scenario, checker: string): Shrunk {
       }
     }
   }
-  const ips = Object.entries(best.scenario.orders);
   const ip = best.outcome?.breach?.ip;
-  const used = new Set(best.scenario.faults.map((fault) => ('ip' in fault ? fault.ip : '')));
-  const orders = Object.fromEntries(ips.filter(([each]) => each === ip || used.has(each)));
-  attempt({ ...best.scenario, minutes: scenario.minutes, orders });
+  const orders = Object.entries(best.scenario.orders).filter(([each]) => each === ip);
+  const faults = best.scenario.faults.filter((fault) => !('ip' in fault) || fault.ip === ip);
+  attempt({
+    ...best.scenario,
+    faults,
+    minutes: scenario.minutes,
+    orders: Object.fromEntries(orders),
+  });
   return best;
 }
 

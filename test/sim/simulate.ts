@@ -198,6 +198,7 @@ class Stage {
     const { cluster, judge } = this;
     cluster.orders.set(ip, owners, isNew);
     judge.owners.set(ip, owners);
+    judge.reordered.set(ip, Math.max(until, judge.reordered.get(ip) ?? 0));
     if (isNew) {
       this.#fresh.add(ip);
       for (const client of this.#clients) client.add(ip);
