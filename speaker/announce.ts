@@ -94,6 +94,14 @@ export class Announcer {
     }
   }
 
+  /** It was announced just now, outside the rounds: those that come later follow once more. */
+  repeat(key: string, now: Instant): void {
+    const schedule = this.#schedules.get(key);
+    if (schedule === undefined || schedule.round === 0) return;
+    schedule.round = 0;
+    this.#next(schedule, now);
+  }
+
   /** Frames to send now, within the pace. */
   due(now: Instant): { link: LinkIndex; frame: Uint8Array }[] {
     for (const [at, slot] of this.#slots) {

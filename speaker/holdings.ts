@@ -340,7 +340,13 @@ export class Holdings {
   #meet(key: string, whose: 'before' | 'after', now: Instant): void {
     this.#counts.doubles += 1;
     if (whose === 'before') this.#asking.yield(key, now);
-    else this.#defend(key, now, MEETING_INTERVAL);
+    else if (this.#defend(key, now, MEETING_INTERVAL)) this.#repeat(key, now);
+  }
+
+  /** The other one goes on announcing for as long as it does not hear us: ours is the last word. */
+  #repeat(key: string, now: Instant): void {
+    for (const index of this.#situation.links.keys())
+      this.#announcer.repeat(`${key}%${index}`, now);
   }
 
   #clash(

@@ -77,6 +77,26 @@ describe('beats are lost, the segment is whole', () => {
     }
   });
 
+  test('two announce, one of them deaf for a while: the one that stays has the last word', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const cluster = settled({ seed, check: () => {} });
+      cluster.run(15_000);
+      let last = '';
+      cluster.stranger('watcher', (frame) => {
+        const arp = parseArp(frame);
+        if (arp.ok && formatIp(arp.value.senderIp) === VIP) last = arp.value.senderMac;
+        return [];
+      });
+      cluster.cutOneWay('a', 'c');
+      cluster.cutOneWay('b', 'c');
+      cluster.run(1000 + seed * 100);
+      expect(cluster.answering(VIP)).toEqual(['a', 'c']);
+      cluster.heal();
+      cluster.run(11_000);
+      expect({ seed, last }).toEqual({ seed, last: '02:64:00:00:00:01' });
+    }
+  });
+
   test('two answer, and meet by an announcement: the first of the order stays', () => {
     const cluster = settled({ check: () => {} });
     for (const name of ABC) cluster.cut(name);
