@@ -120,6 +120,10 @@ export class Asking {
     this.changed.add(key);
   }
 
+  has(key: string): boolean {
+    return this.#standings.has(key);
+  }
+
   /** Addresses that this node would answer for. */
   keys(): Iterable<string> {
     return this.#standings.keys();

@@ -83,8 +83,9 @@ export class Holdings {
   #hosts: ReadonlySet<string> = new Set();
   /** Of the links, for orders that name none. */
   #everywhere: readonly Path[] = [];
-  /** To be looked at, in this order. */
+  /** To be looked at, in this order; before them those that a question has just cleared. */
   readonly #queue = new Set<string>();
+  readonly #cleared = new Set<string>();
   /** In the table without an order, and the state of `Asking.baits` that they are from. */
   #baits: readonly string[] = [];
   #baitsSeen = 0;
@@ -107,7 +108,7 @@ export class Holdings {
 
   /** Not everything has been looked at since the last change. */
   get isBusy(): boolean {
-    return this.#queue.size > 0;
+    return this.#queue.size + this.#cleared.size > 0;
   }
 
   conflicts(): readonly Conflict[] {
@@ -183,6 +184,8 @@ export class Holdings {
     this.#hosts = hostAddresses(situation);
     this.#everywhere = pathsOf('all', situation);
     for (const key of this.#asking.keys()) if (!this.#heads(key)) this.#asking.drop(key);
+    const isTaken = (key: string): boolean => !this.#asking.has(key) && this.#heads(key);
+    for (const key of this.#ranked([...this.#orders.keys()].filter(isTaken))) this.#queue.add(key);
     for (const key of this.#orders.keys()) this.#queue.add(key);
     this.#letGo();
     this.#flush(now);
@@ -200,12 +203,15 @@ export class Holdings {
     this.#conflicts.tick(now);
     this.#takeEvents(now);
     this.#letGo();
-    this.#queueCleared();
+    for (const key of this.#ranked([...this.#asking.changed])) this.#cleared.add(key);
+    this.#asking.changed.clear();
     let left = PORTION;
-    for (const key of this.#queue) {
-      if (left-- === 0) break;
-      this.#queue.delete(key);
-      this.#decide(key, now);
+    for (const list of [this.#cleared, this.#queue]) {
+      for (const key of list) {
+        if (left-- <= 0) break;
+        list.delete(key);
+        this.#decide(key, now);
+      }
     }
     this.#bait();
     this.#flush(now);
@@ -297,18 +303,11 @@ export class Holdings {
     }
   }
 
-  /** What became free to take; where that is much, what is asked for most goes first. */
-  #queueCleared(): void {
-    const cleared = [...this.#asking.changed];
-    this.#asking.changed.clear();
-    if (cleared.length > PORTION) {
-      const asked = new Map(cleared.map((key) => [key, this.#options.asked(key)]));
-      cleared.sort((a, b) => (asked.get(b) ?? 0) - (asked.get(a) ?? 0));
-    }
-    for (const key of cleared) {
-      this.#queue.delete(key);
-      this.#queue.add(key);
-    }
+  /** What is asked for most goes first, where it makes a difference. */
+  #ranked(keys: readonly string[]): readonly string[] {
+    if (keys.length <= PORTION) return keys;
+    const asked = new Map(keys.map((key) => [key, this.#options.asked(key)]));
+    return keys.toSorted((a, b) => (asked.get(b) ?? 0) - (asked.get(a) ?? 0));
   }
 
   #bait(): void {
