@@ -41,8 +41,9 @@ export class Listening {
   }
 
   /** It may not claim yet: to be asked again a beat later. */
-  defer(): void {
-    this.#since += this.#timing.beat;
+  defer(now: Instant): void {
+    // Not a beat for each one that was slept through.
+    this.#since = Math.max(this.#since, now - warmUp(this.#timing)) + this.#timing.beat;
   }
 
   mayClaimAt(): Instant {

@@ -291,7 +291,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
       const able =
         this.#member && this.#attachment.links.size > 0 && this.#membership.isTwoWay(now);
       if (able && this.#membership.mayClaim(now)) this.#claim(now, 'listened');
-      else this.#listening.defer();
+      else this.#listening.defer(now);
     }
     if (this.#phase !== 'claiming') return;
     const gaveUp = now - this.#claimedAt > 2 * this.#timing.dead;

@@ -180,6 +180,14 @@ describe('after a few ticks the deadline lies ahead', () => {
     expect(served).toBeGreaterThan(0);
   });
 
+  test('of a reflex that may not claim, and slept for a day', () => {
+    const [boot, timing, random] = ['0'.repeat(16), PROFILES.default, seeded(1)] as const;
+    const reflex = new Reflex({ node: 'a', boot, timing, isolation: 'keep', random });
+    const day = { input: undefined, wait: 86_400_000 };
+    const alone: ReflexInput = { kind: 'peers', peers: [], member: false };
+    expect(runs(reflex, [{ input: alone, wait: 1000 }, day])).toBeLessThan(5);
+  });
+
   test('of the check of gateways', () => {
     const gateway = { ip: ips[0] ?? fail(), link: 1 };
     const inputs = fc.oneof(
