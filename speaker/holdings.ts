@@ -4,9 +4,9 @@
  * table of the data plane, the multicast groups and the announcements. And what becomes of claims
  * by others: a stranger is told of, and the address defended.
  *
- * What this node has to let go of it lets go of at once. What it may take, and all the rest, is done
- * in portions between which beats and lease have their turn: with ten thousand addresses one turn
- * would outlast the lease.
+ * What this node has to let go of it lets go of at once. What it may take, and all the rest, is
+ * done in portions between which beats and lease have their turn: with ten thousand addresses one
+ * turn would outlast the lease.
  *
  * The plane's table has every address that there is an order for, also other nodes', so that it can
  * see who claims them and keep this host's kernel quiet. Not in it is what really is the host's:
@@ -191,7 +191,7 @@ export class Holdings {
     this.#flush(now);
   }
 
-  /** Something is still in the table as answered, though nothing is to be: only the lease is over. */
+  /** Something is still in the table as answered though nothing is to be; the lease is over. */
   get isStale(): boolean {
     return !this.#situation.serving && this.#table.answers > 0;
   }

@@ -1,6 +1,6 @@
 /**
- * How things stand with this node and the others, as far as it bears upon which addresses are whose:
- * what `holdings.ts` decides from.
+ * How things stand with this node and the others, as far as it bears upon which addresses are
+ * whose: what `holdings.ts` decides from.
  */
 import { formatIp } from '../net/ip.ts';
 import { isLinkLocal } from './links.ts';

@@ -28,7 +28,7 @@ export interface NamedLink extends PlaneLink {
   readonly subnets?: readonly string[];
 }
 
-/** How an address stands; undefined: it is in no table, because nobody orders it or it is the host's. */
+/** How an address stands. In no table: what nobody orders, and what is the host's. */
 export interface Entry {
   readonly order: Order;
   readonly isAnswered: boolean;

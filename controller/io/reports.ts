@@ -1,6 +1,7 @@
 /**
- * Takes the speakers' reports: POST /report on the metrics port. The tag, which is over the body, is
- * checked before anything of it is parsed; a report that is admitted is an input of the Machine.
+ * Takes the speakers' reports: POST /report on the metrics port. The tag, which is over the body,
+ * is checked before anything of it is parsed; a report that is admitted becomes an input of the
+ * Machine.
  *
  * The secret is asked for with every report: in a pod the file may appear, and change, while the
  * controller runs.

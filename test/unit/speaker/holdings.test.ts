@@ -1,4 +1,4 @@
-/** Many addresses at once: in portions, what is wanted most first, and nothing stale is answered. */
+/** Many addresses at once: in portions, what is wanted most first, and nothing stale answered. */
 import { describe, expect, test } from '@jest/globals';
 import { parseArp } from '../../../net/arp.ts';
 import { formatIp } from '../../../net/ip.ts';
