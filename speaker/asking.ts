@@ -7,8 +7,9 @@
  *   stranger that answers has it: the address is withheld and asked for again every ten seconds.
  * - *Takeover*: if a node that the address could be with is unaccounted for (neither in the view
  *   nor gone with a goodbye), or has not heard yet that the order changed, the wire is asked. A
- *   node of the cluster that answers has a running lease: the address stays with it and the question
- *   is put again each beat. A stranger is no reason to be silent: the address is ours, and defended.
+ *   node of the cluster that answers has a running lease: the address stays with it and the
+ *   question is put again each beat. A stranger is no reason to be silent: the address is ours,
+ *   and is defended.
  *
  * A node's addresses hang on one lease, so those that would be with the same node are asked for
  * by samples: the death of a node with ten thousand addresses costs nine probes, not ten thousand.

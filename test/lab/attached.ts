@@ -1,7 +1,7 @@
 /**
  * How many BPF programs sit on a tcx hook of an interface of this namespace, at the ingress unless
- * told: `attached.ts INTERFACE [egress]`. Asks the kernel itself (BPF_PROG_QUERY), not the product's
- * books.
+ * told: `attached.ts INTERFACE [egress]`. Asks the kernel itself (BPF_PROG_QUERY), not the
+ * product's books.
  */
 import { readFileSync } from 'node:fs';
 import { loadNative } from '../../speaker/io/native.ts';
