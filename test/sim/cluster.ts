@@ -158,7 +158,7 @@ export class Cluster {
 
   restart(name: string, known: readonly string[] = this.names): void {
     this.crash(name);
-    this.#members.set(name, this.#newMember(name));
+    this.#members.set(name, { ...this.#newMember(name), startedAt: this.now });
     this.brief(name, known);
   }
 

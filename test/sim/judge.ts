@@ -110,7 +110,7 @@ export class Judge {
     this.#doubles.set(key, since);
     const together = segment.togetherSince(a, b);
     const begun = Math.max(since, together ?? now);
-    const limit = this.#limit(ip, since, together);
+    const limit = this.#limit(ip, [a, b], since, together);
     const took = now - begun;
     if (took >= limit) {
       throw new Breach('one-voice', now, ip, [a, b], `two voices for ${took.toFixed(1)} ms`);
@@ -125,14 +125,22 @@ export class Judge {
   /**
    * How long two may answer that reach each other since `together`. Not at all, but: under `keep`
    * each side of a partition goes on, and it takes a beat there and back until they know of each
-   * other; while orders differ each of two may be the first of its own, and what it takes to agree
-   * is a beat after the last one was told; and where only beats are lost, a question that is put at the same instant by two, or
-   * whose answer is lost three times, is settled when their announcements meet.
+   * other. While orders differ each of two may be the first of its own; they agree a beat after the
+   * last one was told. Where only beats are lost, a question that two put at the same instant, or
+   * whose answer is lost three times, is settled when their announcements meet. And under `stop` a
+   * node that starts inside a partition asks for a majority of those it has met, which may be a
+   * minority of all.
    */
-  #limit(ip: string, since: Instant, together: Instant | undefined): Millis {
+  #limit(
+    ip: string,
+    pair: readonly string[],
+    since: Instant,
+    together: Instant | undefined,
+  ): Millis {
     const reordered = this.reordered.get(ip) ?? -Infinity;
     if (since <= reordered + AGREED) return Math.max(0, reordered - since) + AGREED;
-    if (this.#scenario.isolation === 'stop') return 0;
+    const isFresh = pair.some((name) => this.#cluster.member(name).startedAt > 0);
+    if (this.#scenario.isolation === 'stop' && !isFresh) return 0;
     if (together === undefined) return Infinity;
     const heard = this.#cluster.segment.heardSince();
     if (heard === undefined || since <= heard + ASKED) return ASKED;
