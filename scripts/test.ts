@@ -10,6 +10,9 @@ import type { Step } from './steps.ts';
 /** Files of test/lab that are about data planes alone. */
 const PLANES = '(dataplane|differential|packet|plane)';
 
+/** Of the simulation: an hour in virtual time. */
+const SEEDS = '--nodes=3-10 --seeds=60 --minutes=1 --vips=10'.split(' ');
+
 const STEPS: readonly Step[] = [
   check('types', BIN('tsc'), '-p', 'tsconfig.json'),
   check('pure', BIN('tsc'), '-p', 'tsconfig.pure.json'),
@@ -21,6 +24,7 @@ const STEPS: readonly Step[] = [
   check('libfuzzer', process.execPath, 'scripts/fuzz.ts'),
   tests('tidy', false, '-i', suite('tidy')),
   tests('unit', false, '--maxWorkers=1', suite('unit')),
+  check('sim', process.execPath, 'test/sim/main.ts', ...SEEDS),
   tests('fuzz', false, '-i', suite('fuzz')),
   tests('contract', true, '-i', suite('contract')),
   tests('planes', true, '-i', `${suite('lab')}${PLANES}`),

@@ -5,7 +5,9 @@ import type { Result } from '../../lib/result.ts';
 import { KINDS } from './scenario.ts';
 import type { Kind, ScenarioOptions } from './scenario.ts';
 
-export interface Arguments extends ScenarioOptions {
+export interface Arguments extends Omit<ScenarioOptions, 'nodes'> {
+  /** At least and at most: the seeds go through them. */
+  readonly nodes: readonly [number, number];
   /** How many seeds, from `seed` on. */
   readonly seeds: number;
   readonly replay: string | undefined;
@@ -30,15 +32,16 @@ export function readArguments(argv: readonly string[]): Result<Arguments, string
   } catch (error) {
     return err(`sim: ${error instanceof Error ? error.message : String(error)}`);
   }
-  const number = (name: 'nodes' | 'seed' | 'seeds' | 'minutes' | 'vips'): number =>
-    Number(values[name]);
-  for (const name of ['nodes', 'seed', 'seeds', 'minutes', 'vips'] as const) {
+  const number = (name: 'seed' | 'seeds' | 'minutes' | 'vips'): number => Number(values[name]);
+  for (const name of ['seed', 'seeds', 'minutes', 'vips'] as const) {
     if (!(number(name) > 0)) return err(`sim: --${name}=${values[name]} is no number above 0`);
   }
+  const [least = 0, most = least] = values.nodes.split('-').map(Number);
+  if (!(least > 0 && most >= least)) return err(`sim: --nodes=${values.nodes} is not 3 or 3-10`);
   const kinds = kindsOf(values.faults);
   if (!kinds.ok) return kinds;
   return ok({
-    nodes: number('nodes'),
+    nodes: [least, most],
     seed: number('seed'),
     seeds: values.hunt ? Infinity : number('seeds'),
     minutes: number('minutes'),

@@ -3,7 +3,7 @@
  * failing run is told by.
  *
  * - *one-voice*: at no instant would two kernels answer for one address, but for what cannot be
- *   helped: see `#limit`.
+ *   helped: see `#apart`; while orders differ each of two may be the first of its own.
  * - *fenced*: a node whose process stands still answers for `fence` and no longer, and no lease is
  *   longer than that.
  * - *heals*: when the last fault is over, the first of each address's order answers for it, alone,
@@ -19,7 +19,7 @@ import { formatIp } from '../../net/ip.ts';
 import { parseNdp } from '../../net/ndp.ts';
 import type { Announcement } from '../../speaker/dataplane.ts';
 import type { ReflexOutput } from '../../speaker/reflexport.ts';
-import { PROFILES } from '../../speaker/timing.ts';
+import { PROFILES, REFRESH_EVERY } from '../../speaker/timing.ts';
 import type { Client } from './clients.ts';
 import type { Cluster } from './cluster.ts';
 import { localTime } from './member.ts';
@@ -48,6 +48,8 @@ const { fence, beat } = PROFILES.default;
 const MET: Millis = 300;
 /** Two that hear no beats find out by the segment. */
 const ASKED: Millis = 1000;
+/** Two that were apart and still hear no beats find out by the next announcement. */
+const SEEN: Millis = 1.2 * REFRESH_EVERY;
 /** Two with different orders for an address agree so long after both know the new one. */
 const AGREED: Millis = 300;
 /** Longer than a port needs that forwards late, listening, a claim, and all of it once more. */
@@ -122,15 +124,6 @@ export class Judge {
     return key;
   }
 
-  /**
-   * How long two may answer that reach each other since `together`. Not at all, but: under `keep`
-   * each side of a partition goes on, and it takes a beat there and back until they know of each
-   * other. While orders differ each of two may be the first of its own; they agree a beat after the
-   * last one was told. Where only beats are lost, a question that two put at the same instant, or
-   * whose answer is lost three times, is settled when their announcements meet. And under `stop` a
-   * node that starts inside a partition asks for a majority of those it has met, which may be a
-   * minority of all.
-   */
   #limit(
     ip: string,
     pair: readonly string[],
@@ -138,13 +131,30 @@ export class Judge {
     together: Instant | undefined,
   ): Millis {
     const reordered = this.reordered.get(ip) ?? -Infinity;
-    if (since <= reordered + AGREED) return Math.max(0, reordered - since) + AGREED;
+    const differed = since <= reordered + AGREED ? Math.max(0, reordered - since) + AGREED : 0;
+    return Math.max(differed, this.#apart(pair, since, together));
+  }
+
+  /**
+   * How long two may answer that reach each other since `together`. Not at all, but: under `keep`
+   * each side of a partition goes on, and it takes a beat there and back until they know of each
+   * other. Where only beats are lost, a question that two put at the same instant, or whose answer
+   * is lost three times, is settled when their announcements meet. Nor has anybody a reason to ask
+   * whose segment becomes whole while beats are still lost: the next announcement tells. And under
+   * `stop` a node that starts inside a partition asks for a majority of those it has met, which may
+   * be a minority of all.
+   */
+  #apart(pair: readonly string[], since: Instant, together: Instant | undefined): Millis {
     const isFresh = pair.some((name) => this.#cluster.member(name).startedAt > 0);
     if (this.#scenario.isolation === 'stop' && !isFresh) return 0;
     if (together === undefined) return Infinity;
     const heard = this.#cluster.segment.heardSince();
+    const isMet = since <= together + MET;
+    if (isMet && (heard === undefined || heard > together)) {
+      return heard === undefined ? SEEN : heard - Math.max(since, together) + MET;
+    }
     if (heard === undefined || since <= heard + ASKED) return ASKED;
-    return since <= together + MET ? MET : 0;
+    return isMet ? MET : 0;
   }
 
   // --- fenced -------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 /**
- * `npm run -s sim -- --nodes N --seed S --minutes M --faults all|LIST [--vips V] [--seeds K]
- * [--hunt]` or `-- --replay FILE`. K seeds from S on; `--hunt`: seeds until one fails.
+ * Faults by the seed: `npm run -s sim -- --nodes N|N-M --seed S --minutes M --faults all|LIST
+ * [--vips V] [--seeds K] [--hunt]`, or `-- --replay FILE` of a run that failed. K seeds from S on;
+ * `--hunt`: seeds until one fails. The last line says it all; `ARPEGGIO_SIM_DIR` is where a
+ * failure is left.
  */
 import { readFileSync } from 'node:fs';
 import { monotonic } from '../../lib/io/clock.ts';
@@ -9,22 +11,19 @@ import { leave } from './leave.ts';
 import { newScenario } from './scenario.ts';
 import type { Scenario } from './scenario.ts';
 import { simulate } from './simulate.ts';
+import { Total } from './total.ts';
 
-function play(scenario: Scenario, began: number): boolean {
-  const { hash, breach, judge, seconds, capture } = simulate(scenario);
-  const wall = ((monotonic() - began) / 1000).toFixed(1);
-  const { seed, names } = scenario;
-  if (breach === undefined) {
-    const { longest, counts } = judge;
-    console.log(JSON.stringify({ seed, ...counts, ...longest }));
-    const figures = `seed=${seed} virtual_s=${Math.round(seconds)} wall_s=${wall}`;
-    const result = `false_takeovers=${counts.falseTakeovers} hash=${hash}`;
-    console.log(`sim: ok nodes=${names.length} ${figures} ${result}`);
-    return true;
-  }
-  const files = leave(scenario, breach, capture);
-  console.log(`sim: FAILED nodes=${names.length} seed=${seed} hash=${hash} ${breach.message}`);
-  console.log(`sim: ${files.join(' ')}`);
+/** Whether all went well. */
+function play(scenario: Scenario, total: Total): boolean {
+  const began = monotonic();
+  const outcome = simulate(scenario);
+  total.add(scenario, outcome);
+  const { breach, capture } = outcome;
+  if (breach === undefined) return true;
+  console.log(leave(scenario, breach, capture).join('\n'));
+  const failed = new Total(began);
+  failed.add(scenario, outcome);
+  console.log(`sim: FAILED ${failed.words(monotonic())} ${breach.message}`);
   return false;
 }
 
@@ -34,13 +33,19 @@ function main(): number {
     console.error(read.error);
     return 2;
   }
-  const { replay, seed, seeds, ...options } = read.value;
+  const { replay, seed, seeds, nodes, ...options } = read.value;
+  const [least, most] = nodes;
+  const total = new Total(monotonic());
   if (replay !== undefined) {
-    return play(JSON.parse(readFileSync(replay, 'utf8')) as Scenario, monotonic()) ? 0 : 1;
+    if (!play(JSON.parse(readFileSync(replay, 'utf8')) as Scenario, total)) return 1;
+  } else {
+    for (let each = seed; each < seed + seeds; each++) {
+      const count = least + (each % (most - least + 1));
+      if (!play(newScenario({ ...options, nodes: count, seed: each }), total)) return 1;
+    }
   }
-  for (let each = seed; each < seed + seeds; each++) {
-    if (!play(newScenario({ ...options, seed: each }), monotonic())) return 1;
-  }
+  console.log(total.longest());
+  console.log(`sim: ok ${total.words(monotonic())}`);
   return 0;
 }
 
