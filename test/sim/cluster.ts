@@ -201,11 +201,11 @@ export class Cluster {
 
   /** Beats and frames from one to the other are lost until `heal`. */
   cutOneWay(from: string, to: string): void {
-    this.segment.cut(from, to);
+    this.segment.cut(from, to, this.now);
   }
 
   cut(name: string): void {
-    this.segment.isolate(name);
+    this.segment.isolate(name, this.now);
   }
 
   heal(): void {

@@ -19,7 +19,7 @@ import { formatIp } from '../../net/ip.ts';
 import { parseNdp } from '../../net/ndp.ts';
 import type { Announcement } from '../../speaker/dataplane.ts';
 import type { ReflexOutput } from '../../speaker/reflexport.ts';
-import { PROFILES, REFRESH_EVERY } from '../../speaker/timing.ts';
+import { PROFILES, REFRESH_EVERY, warmUp } from '../../speaker/timing.ts';
 import type { Client } from './clients.ts';
 import type { Cluster } from './cluster.ts';
 import { localTime } from './member.ts';
@@ -145,8 +145,10 @@ export class Judge {
    * be a minority of all.
    */
   #apart(pair: readonly string[], since: Instant, together: Instant | undefined): Millis {
-    const isFresh = pair.some((name) => this.#cluster.member(name).startedAt > 0);
-    if (this.#scenario.isolation === 'stop' && !isFresh) return 0;
+    if (this.#scenario.isolation === 'stop') {
+      if (together !== undefined) return since < together ? MET : 0;
+      return this.#isFresh(pair) ? Infinity : 0;
+    }
     if (together === undefined) return Infinity;
     const heard = this.#cluster.segment.heardSince();
     const isMet = since <= together + MET;
@@ -155,6 +157,13 @@ export class Judge {
     }
     if (heard === undefined || since <= heard + ASKED) return ASKED;
     return isMet ? MET : 0;
+  }
+
+  /** Did one of them start in the partition, or so little before that it knew nobody? */
+  #isFresh([a = '', b = '']: readonly string[]): boolean {
+    const cut = this.#cluster.segment.apartSince(a, b);
+    const started = [a, b].map((name) => this.#cluster.member(name).startedAt);
+    return Math.max(...started) > cut - 2 * warmUp(PROFILES.default);
   }
 
   // --- fenced -------------------------------------------------------------------------------
