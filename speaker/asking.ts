@@ -14,9 +14,7 @@
  * A node's addresses hang on one lease, so those that would be with the same node are asked for
  * by samples: the death of a node with ten thousand addresses costs nine probes, not ten thousand.
  *
- * Who answers for everything (a router with proxy ARP) says nothing. So whoever answered is asked
- * for decoys before its answer counts: an address of RFC 5737 or 3849 that nobody has, and two by
- * chance beside the one in question.
+ * Who answers for everything (a router with proxy ARP) says nothing: see `verdicts.ts`.
  */
 import type { Random } from '../lib/random.ts';
 import { earlier } from '../lib/time.ts';
@@ -25,12 +23,11 @@ import { formatIp } from '../net/ip.ts';
 import type { Ip } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 import type { Sighting } from './dataplane.ts';
-import { decoysFor, isProxy } from './decoy.ts';
-import type { Decoys } from './decoy.ts';
 import type { Pacer } from './pacer.ts';
 import { Question } from './question.ts';
 import type { Answer, Asked, OutFrame, Path } from './question.ts';
-import { DECOY, FIRST, FIRST_RFC, PROBE_WAIT, TAKEOVER, WITHHELD_AGAIN } from './timing.ts';
+import { FIRST, FIRST_RFC, PROBE_WAIT, TAKEOVER, WITHHELD_AGAIN } from './timing.ts';
+import { Verdicts } from './verdicts.ts';
 import { sameList } from './vip.ts';
 
 /** `rfc`: the whole cycle before the first announcement; `off`: no probe. */
@@ -62,6 +59,8 @@ export interface AskingOptions {
   /** Between two questions to an owner that answers; one beat. */
   readonly again: Millis;
   readonly whose: (mac: Mac, key: string) => Whose;
+  /** By name, if it is a node's of the cluster. */
+  readonly nodeOf: (mac: Mac) => string | undefined;
 }
 
 interface Standing {
@@ -72,12 +71,7 @@ interface Standing {
   question: Question | undefined;
 }
 
-/** Is that MAC one that answers for everything? Worth knowing for so long. */
-const VERDICT_KEPT: Millis = 600_000;
-
-/** MACs are made up easily: so many verdicts are kept, */
-const MOST_VERDICTS = 1024;
-/** and a question that waits for verdicts on so many takes no more of them. */
+/** A question that waits for verdicts on so many takes no more: MACs are made up easily. */
 const MOST_PENDING = 8;
 
 export class Asking {
@@ -85,8 +79,7 @@ export class Asking {
   readonly #standings = new Map<string, Standing>();
   /** Takeovers by what their addresses hang on; first ones by address; decoys by MAC. */
   readonly #questions = new Map<string, Question>();
-  readonly #decoys = new Map<Mac, Decoys>();
-  readonly #verdicts = new Map<Mac, { readonly isProxy: boolean; readonly until: Instant }>();
+  readonly #verdicts: Verdicts;
   /** Asked for by this life of the speaker and found free. */
   readonly #proven = new Set<string>();
   /** There is no room for frames before. */
@@ -94,13 +87,12 @@ export class Asking {
   readonly events: AskingEvent[] = [];
   /** Addresses of which `isClear` may say something else; whoever reads them takes them out. */
   readonly changed = new Set<string>();
-  /** Grows whenever `decoys` say something else. */
-  baits = 0;
   /** Questions begun, and those that found the owner answering. */
   readonly counts = { asked: 0, occupied: 0 };
 
   constructor(options: AskingOptions) {
     this.#options = options;
+    this.#verdicts = new Verdicts(options.random);
   }
 
   /** This node heads the order of the address, and would answer for it. */
@@ -131,18 +123,19 @@ export class Asking {
   }
 
   /**
-   * A node that comes before us answers for it too: it is theirs, and we are to ask each beat
-   * whether it still is.
+   * A node that comes before us claims it. Is it true? A claim may be forged, or made by a kernel
+   * that answers nobody, so the address is answered for until that node answers a question.
    */
-  yield(key: string, now: Instant): void {
+  contest(key: string, now: Instant): void {
     const standing = this.#standings.get(key);
-    if (standing === undefined) return;
-    this.#leave(key, standing);
-    const question = new Question(TAKEOVER, now + this.#options.again);
-    question.addresses.set(key, standing.bid);
-    this.#questions.set(key, question);
-    this.changed.add(key);
-    this.#standings.set(key, { ...standing, isClear: false, isWithheld: false, question });
+    if (standing === undefined || standing.question !== undefined) return;
+    const question = this.#askApart(key, standing, now);
+    question.isClear = standing.isClear;
+  }
+
+  /** A node of the cluster has been heard with it: it is not new. */
+  prove(key: string): void {
+    this.#proven.add(key);
   }
 
   /** Its orders are gone: what was found out about it holds no more. */
@@ -161,24 +154,22 @@ export class Asking {
 
   /** Was the MAC found to answer for everything? */
   isProxy(mac: Mac, now: Instant): boolean {
-    const verdict = this.#verdicts.get(mac);
-    if (verdict !== undefined && now >= verdict.until) this.#verdicts.delete(mac);
-    return this.#verdicts.get(mac)?.isProxy === true;
+    return this.#verdicts.isProxy(mac, now);
   }
 
-  /** Addresses to watch that nobody has. */
-  *decoys(): Iterable<readonly [string, Ip]> {
-    for (const { ips } of this.#decoys.values()) yield* ips;
+  /** Addresses to watch that nobody has; `baits` grows when they are others. */
+  decoys(): Iterable<readonly [string, Ip]> {
+    return this.#verdicts.decoys();
+  }
+
+  get baits(): number {
+    return this.#verdicts.version;
   }
 
   /** Takes note of who claims an address. */
   hear({ ip, mac, link, form }: Sighting, now: Instant): void {
     const key = formatIp(ip);
-    if (form !== 'probe') {
-      for (const decoys of this.#decoys.values()) {
-        if (decoys.ips.has(key)) decoys.answered.add(`${key} ${mac}`);
-      }
-    }
+    if (form !== 'probe') this.#verdicts.hear(key, mac);
     const standing = this.#standings.get(key);
     const question = standing?.question;
     // What comes before it is asked was an answer to something else.
@@ -193,7 +184,11 @@ export class Asking {
 
   /** Judges what is due to be judged. */
   tick(now: Instant): void {
-    for (const [mac, decoys] of this.#decoys) this.#judgeDecoys(mac, decoys, now);
+    for (const mac of this.#verdicts.tick(now)) {
+      for (const question of this.#questions.values()) {
+        if (question.isPending && question.answers.has(mac)) this.#judge(question, now);
+      }
+    }
     for (const [name, question] of this.#questions) {
       const { clear, end } = question.timing;
       if (question.isPending) continue;
@@ -206,26 +201,31 @@ export class Asking {
     }
   }
 
-  /** Probes to send now, within the pace. */
-  due(now: Instant): OutFrame[] {
+  /** Probes to send now, within the pace: those that something waits for, or the others. */
+  due(now: Instant, which: 'waited for' | 'later'): OutFrame[] {
     const due: OutFrame[] = [];
-    const decoys = [...this.#decoys.values()].map(({ question }) => question);
-    for (const question of [...decoys, ...this.#questions.values()]) {
-      for (let frame = question.due(now); frame !== undefined; frame = question.due(now)) {
-        if (!this.#options.pacer.take(1, now)) {
-          this.#opensAt = this.#options.pacer.opensAt();
-          return due;
-        }
-        due.push(frame);
-        question.take(now);
-      }
+    const decoys = which === 'later' ? [] : this.#verdicts.questions();
+    for (const question of decoys) this.#put(question, due, now);
+    for (const question of this.#questions.values()) {
+      if (question.isClear === (which === 'later')) this.#put(question, due, now);
     }
     return due;
   }
 
+  #put(question: Question, due: OutFrame[], now: Instant): void {
+    for (let frame = question.due(now); frame !== undefined; frame = question.due(now)) {
+      if (!this.#options.pacer.take(1, now)) {
+        this.#opensAt = this.#options.pacer.opensAt();
+        return;
+      }
+      due.push(frame);
+      question.take(now);
+    }
+  }
+
   deadline(): Instant | undefined {
     let at: Instant | undefined;
-    for (const { question } of this.#decoys.values()) {
+    for (const question of this.#verdicts.questions()) {
       at = earlier(at, question.deadline(this.#opensAt));
     }
     for (const question of this.#questions.values()) {
@@ -264,6 +264,15 @@ export class Asking {
     standing.question = question;
   }
 
+  /** A question about this address alone. */
+  #askApart(key: string, standing: Standing, at: Instant): Question {
+    const question = new Question(TAKEOVER, at);
+    question.addresses.set(key, standing.bid);
+    this.#questions.set(key, question);
+    standing.question = question;
+    return question;
+  }
+
   #leave(key: string, { bid, question, isWithheld }: Standing): void {
     if (isWithheld) this.events.push({ kind: 'free', key });
     question?.addresses.delete(key);
@@ -273,31 +282,62 @@ export class Asking {
     }
   }
 
-  #counts(key: string, { bid, isClear }: Standing, mac: Mac, form: Sighting['form']): boolean {
-    if (form !== 'probe') return true;
+  #counts(key: string, standing: Standing, mac: Mac, form: Sighting['form']): boolean {
+    const { bid, isClear, question } = standing;
+    const whose = this.#options.whose(mac, key);
+    // What we answer for is let go of only to who comes before us.
+    const isContest = isClear && question?.timing === TAKEOVER;
+    if (form !== 'probe') return !isContest || whose === 'before';
     if (isClear) return false;
     // Somebody else asks what we ask. Of two nodes the one that comes before goes on; a stranger
     // that probes for what nobody has had wants it too (RFC 5227 2.1.1).
-    const whose = this.#options.whose(mac, key);
     return whose === 'before' || (whose === 'stranger' && bid.isNew);
   }
 
   #judge(question: Question, now: Instant): void {
     const answers = [...question.answers.values()].filter(({ mac }) => !this.isProxy(mac, now));
     const unjudged = answers.filter(({ mac }) => !this.#verdicts.has(mac));
-    for (const answer of unjudged) this.#tempt(answer, question, now);
+    for (const { mac, link, key } of unjudged) {
+      // The address may be gone; it was asked for as the others of the question are.
+      const asked = question.addresses.get(key) ?? [...question.addresses.values()][0];
+      const paths = asked?.paths.filter(({ index }) => index === link) ?? [];
+      this.#verdicts.tempt(mac, asked && { ip: asked.ip, paths }, (each) => this.has(each), now);
+    }
     question.isPending = unjudged.length > 0;
     if (question.isPending) return;
     const isStranger = (each: Answer): boolean =>
       this.#options.whose(each.mac, each.key) === 'stranger';
     const strangers = answers.filter(isStranger);
-    if (strangers.length < answers.length) {
+    const nodes = answers.filter((each) => !isStranger(each));
+    if (nodes.length > 0 && this.#sortOut(nodes, question, now)) {
       this.counts.occupied += 1;
       question.again(now + this.#options.again);
       this.#unclear(question);
     } else if (question.timing === TAKEOVER || strangers.length === 0) {
       this.#clear(question, strangers);
     } else this.#withhold(question, strangers, now);
+  }
+
+  /**
+   * Does that speak for all addresses of the question? It does if it comes from a node that all of
+   * them could be with; an address that another one answers for is asked for by itself.
+   */
+  #sortOut(nodes: readonly Answer[], question: Question, now: Instant): boolean {
+    const { addresses } = question;
+    const [first = ''] = addresses.keys();
+    const suspects = this.#standings.get(first)?.bid.suspects ?? [];
+    const isSuspect = ({ mac }: Answer): boolean => {
+      const node = this.#options.nodeOf(mac);
+      return node === undefined || suspects.includes(node);
+    };
+    if (addresses.size <= 1 || question.timing !== TAKEOVER || nodes.some(isSuspect)) return true;
+    for (const { key } of nodes) {
+      const standing = this.#standings.get(key);
+      if (standing === undefined || !addresses.delete(key)) continue;
+      this.counts.occupied += 1;
+      this.#askApart(key, standing, now + this.#options.again);
+    }
+    return addresses.size === 0;
   }
 
   #clear(question: Question, strangers: readonly Answer[]): void {
@@ -340,37 +380,6 @@ export class Asking {
       this.#proven.add(key);
       const standing = this.#standings.get(key);
       if (standing !== undefined) standing.question = undefined;
-    }
-  }
-
-  // --- decoys -------------------------------------------------------------------------------
-
-  #tempt({ mac, link, key }: Answer, question: Question, now: Instant): void {
-    if (this.#decoys.has(mac)) return;
-    // The address may be gone; it was asked for as the others of the question are.
-    const asked = question.addresses.get(key) ?? [...question.addresses.values()][0];
-    const paths = asked?.paths.filter(({ index }) => index === link) ?? [];
-    const isTaken = (each: string): boolean => this.#standings.has(each);
-    const tempting = new Question(DECOY, now);
-    const ips = asked && decoysFor(asked.ip, this.#options.random, isTaken);
-    for (const [each, ip] of ips ?? []) tempting.addresses.set(each, { ip, paths });
-    this.#decoys.set(mac, {
-      ips: ips ?? new Map(),
-      question: tempting,
-      answered: new Set(),
-    });
-    this.baits += 1;
-  }
-
-  #judgeDecoys(mac: Mac, decoys: Decoys, now: Instant): void {
-    if (!decoys.question.isOld(DECOY.clear, now)) return;
-    this.#decoys.delete(mac);
-    this.baits += 1;
-    this.#verdicts.set(mac, { isProxy: isProxy(decoys, mac), until: now + VERDICT_KEPT });
-    const [oldest] = this.#verdicts.keys();
-    if (oldest !== undefined && this.#verdicts.size > MOST_VERDICTS) this.#verdicts.delete(oldest);
-    for (const question of this.#questions.values()) {
-      if (question.isPending && question.answers.has(mac)) this.#judge(question, now);
     }
   }
 }

@@ -96,8 +96,9 @@ export class Holdings {
     const pacer = this.#pacer;
     const { random, probe, again, refresh } = options;
     const whose = (mac: Mac, key: string): Whose => this.#whose(mac, key);
+    const nodeOf = (mac: Mac): string | undefined => this.#identities.nodeOf(mac);
     this.#identities = new Identities(options.nodeWith);
-    this.#asking = new Asking({ random, probe, again, pacer, whose });
+    this.#asking = new Asking({ random, probe, again, pacer, whose, nodeOf });
     this.#announcer = new Announcer({ random, refresh, pacer });
   }
 
@@ -166,6 +167,7 @@ export class Holdings {
       if (this.#unresolved.length === 1) this.#out.push({ kind: 'resolve' });
       return;
     }
+    if (whose !== 'stranger' && form !== 'probe' && this.#orders.has(key)) this.#asking.prove(key);
     // While there is a question, its answers are for it to judge.
     if (form === 'probe' || this.#asking.isOpen(key) || this.#asking.isProxy(mac, now)) return;
     if (whose === 'stranger') this.#clash(key, sighting, now);
@@ -222,10 +224,15 @@ export class Holdings {
     this.#announcer.again(link, now);
   }
 
-  /** What is due to be sent: questions before announcements. */
+  /** What is due to be sent: questions that addresses wait for, then announcements. */
   send(now: Instant): void {
-    for (const frame of this.#asking.due(now)) this.#out.push({ kind: 'send', ...frame });
-    for (const frame of this.#announcer.due(now)) this.#out.push({ kind: 'send', ...frame });
+    for (const frame of [
+      ...this.#asking.due(now, 'waited for'),
+      ...this.#announcer.due(now),
+      ...this.#asking.due(now, 'later'),
+    ]) {
+      this.#out.push({ kind: 'send', ...frame });
+    }
   }
 
   poll(): HoldingsOutput | undefined {
@@ -335,10 +342,10 @@ export class Holdings {
     }
   }
 
-  /** Another node answers for what we answer for: who comes after lets go, the other says so. */
+  /** Another node claims what we answer for: who comes after asks whether it is so. */
   #meet(key: string, whose: 'before' | 'after', now: Instant): void {
     this.#counts.doubles += 1;
-    if (whose === 'before') this.#asking.yield(key, now);
+    if (whose === 'before') this.#asking.contest(key, now);
     else if (this.#defend(key, now, MEETING_INTERVAL)) this.#repeat(key, now);
   }
 

@@ -32,9 +32,13 @@ export class Identities {
     this.#resolvedAt = now;
   }
 
+  nodeOf(mac: Mac): string | undefined {
+    return this.#named(mac) ?? this.#neighbours.get(mac);
+  }
+
   /** `unknown`: the kernel is to be asked. */
   of(mac: Mac, now: Instant): Identity {
-    const node = this.#named(mac) ?? this.#neighbours.get(mac);
+    const node = this.nodeOf(mac);
     if (node !== undefined) return { node };
     return now < this.#resolvedAt + RESOLVED_FOR ? 'stranger' : 'unknown';
   }

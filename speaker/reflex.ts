@@ -69,6 +69,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   readonly #impairment = new Impairment();
   /** The membership's version at the last report. */
   #reported = -1;
+  #reportedAt: Instant = -Infinity;
 
   constructor(options: ReflexOptions) {
     this.#self = options.node;
@@ -86,7 +87,7 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
       },
     });
     this.#attachment = new Attachment(options);
-    this.#listening = new Listening(options.timing);
+    this.#listening = new Listening(timing);
   }
 
   /** Questions, and claims by others. For metrics. */
@@ -378,12 +379,14 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
 
   /** Tells the brain what it does not know yet. */
   #report(): void {
-    // Ten thousand addresses come in portions; the brain is told once.
-    if (this.#holdings.isBusy && !this.#news) return;
+    // Ten thousand addresses come in portions; the brain is told of them once a beat.
+    const isSoon = this.#now < this.#reportedAt + this.#timing.beat;
+    if (!this.#news && (this.#holdings.isBusy || isSoon)) return;
     const { held, conflictsVersion } = this.#holdings;
     const version = this.#membership.version + conflictsVersion;
     if (this.#reported === version && held === this.#toldHeld && !this.#news) return;
     this.#reported = version;
+    this.#reportedAt = this.#now;
     this.#toldHeld = held;
     this.#news = false;
     const standings = this.#membership.standings();

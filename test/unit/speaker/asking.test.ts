@@ -31,7 +31,7 @@ function bidFor(asking: Asking, bids: ReadonlyMap<string, Bid>, now: number): vo
 function newAsking(whose: Whose = 'stranger'): Asking {
   const pacer = new Pacer();
   const options = { random: () => 0.5, probe: 'optimistic', again: 100, pacer } as const;
-  return new Asking({ ...options, whose: () => whose });
+  return new Asking({ ...options, whose: () => whose, nodeOf: () => undefined });
 }
 
 /** Lets time pass, deadline by deadline; who `has` an address answers each question for it. */
@@ -39,7 +39,7 @@ function run(asking: Asking, from: number, to: number, has: (ip: string) => bool
   let ticks = 0;
   for (let now = from; now <= to; ticks++) {
     asking.tick(now);
-    for (const { link, frame } of asking.due(now)) {
+    for (const { link, frame } of [...asking.due(now, 'waited for'), ...asking.due(now, 'later')]) {
       const arp = parseArp(frame);
       if (!arp.ok || !has(formatIp(arp.value.targetIp))) continue;
       const sighting = { at: now, link, ip: arp.value.targetIp, mac: MAC, form: 'reply' } as const;
@@ -86,7 +86,7 @@ describe('a node holds', () => {
 test('an answer from a link that was not asked is none', () => {
   const asking = newAsking();
   bidFor(asking, new Map([bid('192.0.2.1')]), 0);
-  asking.due(0);
+  [...asking.due(0, 'waited for'), ...asking.due(0, 'later')];
   asking.hear({ at: 1, link: 2, ip: ip('192.0.2.1'), mac: MAC, form: 'reply' }, 1);
   run(asking, 1, 100, () => false);
   expect(asking.isClear('192.0.2.1')).toBe(true);
@@ -112,7 +112,7 @@ describe('a host that makes up MAC addresses', () => {
     bidFor(asking, new Map([bid('192.0.2.1', { isNew: false, suspects: ['b'] })]), 0);
     for (let now = 0, n = 0; now < 1000; now += 1) {
       asking.tick(now);
-      asking.due(now);
+      asking.due(now, 'waited for');
       if (now % 20 === 0) asking.hear(claim(n++, now), now);
     }
     expect(asking.isClear('192.0.2.1')).toBe(true);
@@ -124,11 +124,15 @@ describe('a host that makes up MAC addresses', () => {
   ])('%s', (_, others, again) => {
     const asking = newAsking('after');
     bidFor(asking, new Map([bid('192.0.2.1', { isNew: false, suspects: ['b'] })]), 0);
+    const askAnew = (asked: Asking, now: number): void => {
+      asked.drop('192.0.2.1');
+      bidFor(asked, new Map([bid('192.0.2.1', { isNew: false, suspects: ['b'] })]), now);
+    };
     const hearRound = (from: number, claims: readonly number[]): number => {
       let tempts = 0;
       for (let now = from; now < from + 200; now += 1) {
         asking.tick(now);
-        asking.due(now);
+        asking.due(now, 'waited for');
         // One millisecond after the question was put.
         if (now === from + 1) for (const n of claims) asking.hear(claim(n, now), now);
         tempts += [...asking.decoys()].length;
@@ -138,13 +142,13 @@ describe('a host that makes up MAC addresses', () => {
     expect(hearRound(0, [0])).toBeGreaterThan(0);
     let at = 200;
     for (let n = 1; n <= others; n += 100, at += 200) {
-      asking.yield('192.0.2.1', at - 100);
+      askAnew(asking, at);
       hearRound(
         at,
         Array.from({ length: 100 }, (__, i) => n + i),
       );
     }
-    asking.yield('192.0.2.1', at - 100);
+    askAnew(asking, at);
     expect(hearRound(at, [0]) > 0).toBe(again);
   });
 });

@@ -224,6 +224,40 @@ describe('an address in use', () => {
     expect(cluster.state('a')?.conflicts).toEqual([]);
   });
 
+  test('a forged announcement of a better node that is dead silences nobody', () => {
+    const cluster = settled();
+    cluster.crash('a');
+    cluster.run(1000);
+    expect(cluster.answering(VIP)).toEqual(['b']);
+    for (let round = 0; round < 50; round++) {
+      cluster.broadcast('forger', claimOf(VIP, '02:64:00:00:00:01'));
+      cluster.run(beat);
+      expect({ round, voices: cluster.answering(VIP) }).toEqual({ round, voices: ['b'] });
+    }
+  });
+
+  test('a node that could not be the owner holds up one address of a takeover, not all', () => {
+    const vips = Array.from({ length: 100 }, (_, i) => `198.51.100.${i + 1}`);
+    const orders = Object.fromEntries(vips.map((ip) => [ip, ABC]));
+    const cluster = new Cluster(ABC, { seed: 1, orders });
+    cluster.run(2000);
+    cluster.stranger(
+      'c again',
+      host('02:64:00:00:00:03', (ip) => ip === vips[0]),
+    );
+    cluster.crash('a');
+    cluster.run(2000);
+    const taken = vips.filter((ip) => cluster.answering(ip).join() === 'b');
+    expect(taken).toEqual(vips.slice(1));
+  });
+
+  test('an address that a node was heard with is not new', () => {
+    const cluster = settled({ isNew: [VIP] });
+    cluster.run(15_000);
+    cluster.stop('a');
+    expect(cluster.until(() => cluster.answering(VIP).join() === 'b', 100)).toBeLessThan(20);
+  });
+
   test('at a takeover a stranger does not stop the heir', () => {
     const cluster = settled();
     cluster.stranger(
