@@ -67,19 +67,17 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
   readonly #listening: Listening;
   readonly #arrivals = new Arrivals();
   readonly #impairment = new Impairment();
-  /** The membership's version at the last report. */
-  #reported = -1;
+  #reportedVersion = -1;
   #reportedAt: Instant = -Infinity;
 
   constructor(options: ReflexOptions) {
-    this.#self = options.node;
-    this.#timing = options.timing;
     const { node, boot, timing, isolation } = options;
+    [this.#self, this.#timing] = [node, timing];
     this.#membership = new Membership(nodeId(node), boot, timing, isolation);
     this.#holdings = new Holdings({
       ...options,
       probe: options.probe ?? 'optimistic',
-      again: options.timing.beat,
+      again: timing.beat,
       asked: options.asked ?? (() => 0),
       nodeWith: (mac) => {
         const id = this.#membership.withMac(mac);
@@ -90,7 +88,6 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     this.#listening = new Listening(timing);
   }
 
-  /** Questions, and claims by others. For metrics. */
   get wire(): ReadonlyMap<string, number> {
     return this.#holdings.counts;
   }
@@ -384,8 +381,8 @@ export class Reflex implements Machine<ReflexInput, ReflexOutput> {
     if (!this.#news && (this.#holdings.isBusy || isSoon)) return;
     const { held, conflictsVersion } = this.#holdings;
     const version = this.#membership.version + conflictsVersion;
-    if (this.#reported === version && held === this.#toldHeld && !this.#news) return;
-    this.#reported = version;
+    if (this.#reportedVersion === version && held === this.#toldHeld && !this.#news) return;
+    this.#reportedVersion = version;
     this.#reportedAt = this.#now;
     this.#toldHeld = held;
     this.#news = false;
