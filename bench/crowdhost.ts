@@ -38,6 +38,8 @@ function service(at: number, ip: string): Service {
       name: `service-${at}`,
       namespace: NAMESPACE,
       uid: `uid-${at}`,
+      // No controller runs here; what was announced before is not probed for.
+      annotations: { 'arpeggio.dev/announced-by': 'node1' },
       labels: { app: `service-${at}` },
     },
     spec: {

@@ -159,8 +159,8 @@ class Stage {
     const claims = (): readonly Claim[] => firstClaims(this.#record(), this.heir.mac, struck);
     const isBegun = (): boolean => claims().length > 0;
     await until(isBegun, { withinMs: WITHIN, what: 'a first announcement', everyMs: 5 });
-    const answers = await this.#ask('addresses', SWEEP_RATE, 1);
     const all = await this.#all(claims);
+    const answers = await this.#ask('addresses', SWEEP_RATE, 1);
     return {
       first_ms: Math.round((all[0]?.at ?? Number.NaN) - struck),
       ...figures(all),
