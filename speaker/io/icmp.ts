@@ -15,7 +15,7 @@ import type { Family, Ip } from '../../net/ip.ts';
 import type { LinkIndex } from '../links.ts';
 
 /** What is used of the package. */
-interface RawSocket {
+export interface RawSocket {
   send(
     packet: Buffer,
     offset: number,
@@ -29,7 +29,7 @@ interface RawSocket {
   close(): void;
 }
 
-interface RawSocketPackage {
+export interface RawSocketPackage {
   createSocket(options: { protocol: number; addressFamily: number }): RawSocket;
   createChecksum(packet: Buffer): number;
   writeChecksum(packet: Buffer, offset: number, checksum: number): void;
@@ -52,6 +52,8 @@ const FLAVOURS: Readonly<Record<Family, Flavour>> = {
 const FILTER_OPTION = 1;
 /** Type, code, checksum, identifier, number: 8 bytes; and 8 of data, as a short ping has. */
 const PACKET_BYTES = 16;
+/** An answer to a question before these last ones is of no use to anybody. */
+const ASKED_KEPT = 16;
 
 export class Echoes {
   readonly #package: RawSocketPackage;
@@ -59,6 +61,8 @@ export class Echoes {
   /** Tells our questions from those of others on this host. */
   readonly #identifier = randomInt(0x10000);
   readonly #sockets = new Map<Family, RawSocket>();
+  /** Numbers of the last questions; the oldest first. */
+  readonly #asked = new Set<number>();
 
   private constructor(found: RawSocketPackage, hear: (from: Ip, number: number) => void) {
     this.#package = found;
@@ -66,7 +70,10 @@ export class Echoes {
   }
 
   /** The error is a part of a sentence: why there is no ICMP. */
-  static open(hear: (from: Ip, number: number) => void): Result<Echoes, string> {
+  static open(
+    hear: (from: Ip, number: number) => void,
+    load: () => RawSocketPackage = loadPackage,
+  ): Result<Echoes, string> {
     try {
       const echoes = new Echoes(load(), hear);
       // A right that is missing shows now, not with the first question.
@@ -79,6 +86,7 @@ export class Echoes {
 
   /** What cannot be sent is not answered. `number` has 16 bits. */
   ask({ ip, link }: { readonly ip: Ip; readonly link: LinkIndex }, number: number): void {
+    this.#remember(number);
     const { request } = FLAVOURS[ip.family];
     const packet = Buffer.alloc(PACKET_BYTES);
     packet.writeUInt8(request, 0);
@@ -106,30 +114,48 @@ export class Echoes {
     if (open !== undefined) return open;
     const { protocol, addressFamily, reply, filter } = FLAVOURS[family];
     const socket = this.#package.createSocket({ protocol, addressFamily });
-    this.#sockets.set(family, socket);
-    const blocked = Buffer.alloc(filter.bytes, 0xff);
-    blocked[reply >> 3] = 0xff & ~(1 << (reply & 7));
-    socket.setOption(filter.level, FILTER_OPTION, blocked, blocked.length);
     socket.on('message', (packet, source) => this.#take(family, packet, source));
     socket.on('error', () => {
       // It has closed itself; the next question opens another one.
       if (this.#sockets.get(family) === socket) this.#sockets.delete(family);
     });
+    const blocked = Buffer.alloc(filter.bytes, 0xff);
+    blocked[reply >> 3] = 0xff & ~(1 << (reply & 7));
+    try {
+      socket.setOption(filter.level, FILTER_OPTION, blocked, blocked.length);
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+    // Last: who finds it here may use it.
+    this.#sockets.set(family, socket);
     return socket;
   }
 
+  #remember(number: number): void {
+    this.#asked.delete(number);
+    this.#asked.add(number);
+    for (const oldest of this.#asked) {
+      if (this.#asked.size <= ASKED_KEPT) break;
+      this.#asked.delete(oldest);
+    }
+  }
+
+  /** Anybody may flood this host with answers, so what costs more than a look comes last. */
   #take(family: Family, packet: Buffer, source: string): void {
     // With IPv4 the header comes along (RFC 791 3.1: its length in words of 4 bytes).
-    const echo = family === 4 ? packet.subarray(((packet[0] ?? 0) & 15) * 4) : packet;
-    if (echo.length < 8 || echo[0] !== FLAVOURS[family].reply) return;
-    if (echo.readUInt16BE(4) !== this.#identifier) return;
+    const at = family === 4 ? ((packet[0] ?? 0) & 15) * 4 : 0;
+    if (packet.length < at + 8 || packet[at] !== FLAVOURS[family].reply) return;
+    if (packet.readUInt16BE(at + 4) !== this.#identifier) return;
+    const number = packet.readUInt16BE(at + 6);
+    if (!this.#asked.has(number)) return;
     const from = parseIp(source.split('%')[0] ?? '');
-    if (from.ok) this.#hear(from.value, echo.readUInt16BE(6));
+    if (from.ok) this.#hear(from.value, number);
   }
 }
 
 /** Beside the sources and beside the bundle alike, in the next node_modules. */
-function load(): RawSocketPackage {
+function loadPackage(): RawSocketPackage {
   const require = createRequire(import.meta.url);
   return require('raw-socket') as RawSocketPackage;
 }
