@@ -66,14 +66,36 @@ export class VipTable {
     value.set(macToBytes(mac), 0);
     new DataView(value.buffer).setUint16(6, bit.value, true);
     if (ip4 !== undefined) value.set(ipToBytes(ip4), 8);
+    const before = this.#attached.get(index);
     // First the MAC: what the link itself sends must not be told as another's claim.
-    const own = this.#tables.setMac?.(macToBytes(mac), new Uint8Array(4)) ?? 0;
+    const own = this.#replaceMac(before, mac);
     if (own < 0) return refused(own);
     const failed = this.#tables.setLink(indexKey(index), value);
-    if (failed < 0) return refused(failed);
-    const before = this.#attached.get(index);
+    if (failed < 0) {
+      // A MAC that no link has must not hide the claims of whoever has it.
+      const undone = this.#forgetMac(mac);
+      if (before !== undefined && before !== mac) this.#setMac(before);
+      return undone.ok ? refused(failed) : undone;
+    }
     this.#attached.set(index, mac);
     return this.#forgetMac(before);
+  }
+
+  /** The old one stays until the link has the new one, unless there is no room for both. */
+  #replaceMac(before: Mac | undefined, mac: Mac): number {
+    const failed = this.#setMac(mac);
+    const isFull = failed < 0 && getSystemErrorName(failed) === 'E2BIG';
+    const isSole = [...this.#attached.values()].filter((each) => each === before).length === 1;
+    if (!isFull || before === undefined || !isSole) return failed;
+    const gone = this.#tables.setMac?.(macToBytes(before)) ?? 0;
+    if (gone < 0) return gone;
+    const again = this.#setMac(mac);
+    if (again < 0) this.#setMac(before);
+    return again;
+  }
+
+  #setMac(mac: Mac): number {
+    return this.#tables.setMac?.(macToBytes(mac), new Uint8Array(4)) ?? 0;
   }
 
   removeLink(index: LinkIndex): Result<void, string> {
