@@ -73,6 +73,9 @@ const ACK = 24;
 const MAC = 6;
 const TAG = 16;
 const NEVER = 0xffff;
+const SPARE_ACKS = 256;
+/** A plane has 64 links at most. */
+const MOST_MACS = 256;
 
 export function nodeId(name: string): NodeId {
   return sha256Hex(name).slice(0, 16);
@@ -108,17 +111,28 @@ function flagsOf({ ready, leaving, asks, impaired, reaches }: Beat): number {
   return flags.reduce((sum, flag, bit) => sum + (flag ? 1 << bit : 0), 0);
 }
 
-export function parseBeat(bytes: Uint8Array, seal: Seal): Result<Beat, BeatFault> {
-  if (bytes.length < HEADER + TAG) return err('malformed');
+/**
+ * The longest beat of a cluster in which a node has that many peers: of each one it acknowledges
+ * its life, and one that may be the next. Far above that, for lists of nodes differ for a while.
+ */
+export function mostBytes(peers: number): number {
+  return HEADER + (SPARE_ACKS + 2 * peers) * ACK + MOST_MACS * MAC + TAG;
+}
+
+/** What is longer than `most` is refused before it costs a hash over all of it. */
+export function parseBeat(bytes: Uint8Array, seal: Seal, most = Infinity): Result<Beat, BeatFault> {
+  if (bytes.length < HEADER + TAG || bytes.length > most) return err('malformed');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint32(0) !== MAGIC) return err('malformed');
-  const body = bytes.subarray(0, bytes.length - TAG);
-  if (!seal.verify(body, bytes.subarray(body.length))) return err('unauthenticated');
-  if (view.getUint8(4) !== VERSION) return err('version');
   const count = view.getUint16(6);
   const macsAt = HEADER + count * ACK;
   const macs = view.getUint16(30);
-  if (body.length !== macsAt + macs * MAC) return err('malformed');
+  // Another version's may be another.
+  const isOurs = view.getUint8(4) === VERSION;
+  if (isOurs && bytes.length !== macsAt + macs * MAC + TAG) return err('malformed');
+  const body = bytes.subarray(0, bytes.length - TAG);
+  if (!seal.verify(body, bytes.subarray(body.length))) return err('unauthenticated');
+  if (!isOurs) return err('version');
   const flags = view.getUint8(5);
   let acks: readonly Ack[] | undefined;
   const beat: Beat = {

@@ -8,7 +8,7 @@ import { createSocket } from 'node:dgram';
 import type { Socket, SocketOptions } from 'node:dgram';
 import { err, ok } from '../../lib/result.ts';
 import type { Result } from '../../lib/result.ts';
-import { emitBeat, parseBeat } from '../heartbeat.ts';
+import { emitBeat, mostBytes, parseBeat } from '../heartbeat.ts';
 import type { Beat, BeatFault, Seal } from '../heartbeat.ts';
 
 const TAG_BYTES = 16;
@@ -31,6 +31,8 @@ export class Peers {
   readonly #seal: Seal;
   readonly #port: number;
   readonly #sockets: ReadonlyMap<4 | 6, Socket>;
+  /** As many as were ever sent to at a time. */
+  #known = 0;
   /** Datagrams that were not taken or not sent, by reason. */
   readonly faults = new Map<PeerFault, number>();
 
@@ -64,6 +66,7 @@ export class Peers {
   }
 
   send(beat: Beat, addresses: readonly string[]): void {
+    this.#known = Math.max(this.#known, addresses.length);
     const bytes = emitBeat(beat, this.#seal);
     for (const address of addresses) {
       const socket = this.#sockets.get(address.includes(':') ? 6 : 4);
@@ -78,7 +81,7 @@ export class Peers {
   }
 
   #receive(bytes: Uint8Array, sink: (beat: Beat) => void): void {
-    const beat = parseBeat(bytes, this.#seal);
+    const beat = parseBeat(bytes, this.#seal, mostBytes(this.#known));
     if (beat.ok) sink(beat.value);
     else this.#count(beat.error);
   }

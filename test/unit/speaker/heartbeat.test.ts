@@ -1,10 +1,11 @@
 /** The beat's layout, and what is refused. */
+import { createSocket } from 'node:dgram';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { macFromBytes } from '../../../net/mac.ts';
-import { emitBeat, nodeId, parseBeat } from '../../../speaker/heartbeat.ts';
+import { emitBeat, mostBytes, nodeId, parseBeat } from '../../../speaker/heartbeat.ts';
 import type { Beat } from '../../../speaker/heartbeat.ts';
-import { hmacSeal } from '../../../speaker/io/peers.ts';
+import { Peers, hmacSeal } from '../../../speaker/io/peers.ts';
 
 const seal = hmacSeal(new TextEncoder().encode('sixteen byte key'));
 const other = hmacSeal(new TextEncoder().encode('another long key'));
@@ -70,22 +71,21 @@ test('the layout on the wire', () => {
   );
 });
 
+const GOOD: Beat = {
+  sender: nodeId('a'),
+  boot: nodeId('b'),
+  number: 1,
+  ready: false,
+  leaving: false,
+  asks: false,
+  impaired: false,
+  reaches: false,
+  acks: [],
+  macs: [],
+};
+
 describe('refused', () => {
-  const good = emitBeat(
-    {
-      sender: nodeId('a'),
-      boot: nodeId('b'),
-      number: 1,
-      ready: false,
-      leaving: false,
-      asks: false,
-      impaired: false,
-      reaches: false,
-      acks: [],
-      macs: [],
-    },
-    seal,
-  );
+  const good = emitBeat(GOOD, seal);
 
   test('another secret', () => {
     expect(parseBeat(good, other)).toEqual({ ok: false, error: 'unauthenticated' });
@@ -122,10 +122,52 @@ describe('refused', () => {
     const wrong = new Uint8Array([...body, ...seal.tag(body)]);
     expect(parseBeat(wrong, seal)).toEqual({ ok: false, error: 'malformed' });
   });
+
+  test('by its length before it costs a hash', () => {
+    let hashed = 0;
+    const verify = (): boolean => {
+      hashed += 1;
+      return true;
+    };
+    const counting = { ...seal, verify };
+    const acks = (count: number): Beat => {
+      const each = { id: nodeId('c'), boot: nodeId('d'), number: 1, ago: 0 };
+      return { ...GOOD, acks: Array.from({ length: count }, () => each) };
+    };
+    const long = emitBeat(acks(2500), seal);
+    expect(parseBeat(long, counting, mostBytes(100))).toEqual({ ok: false, error: 'malformed' });
+    const padded = Uint8Array.of(...good, ...new Uint8Array(1000));
+    expect(parseBeat(padded, counting)).toEqual({ ok: false, error: 'malformed' });
+    expect(hashed).toBe(0);
+    // Of each peer one life and one that may be the next.
+    expect(parseBeat(emitBeat(acks(200), seal), counting, mostBytes(100)).ok).toBe(true);
+  });
 });
 
 test('a node id is the start of the sha256 of its name', () => {
   // printf node1 | sha256sum
   expect(nodeId('node1')).toBe('ca12f31b8cbf5f29');
   expect(nodeId('node1')).not.toBe(nodeId('node2'));
+});
+
+test('the socket takes no beat that is longer than those of its peers can be', async () => {
+  const sender = createSocket('udp4');
+  await new Promise<void>((done) => sender.bind(0, '127.0.0.1', done));
+  const free = createSocket('udp4');
+  await new Promise<void>((done) => free.bind(0, done));
+  const { port } = free.address();
+  await new Promise<void>((done) => free.close(() => done()));
+  const heard = Promise.withResolvers<Beat>();
+  const secret = new TextEncoder().encode('sixteen byte key');
+  const peers = await Peers.open(secret, port, (each) => heard.resolve(each));
+  if (!peers.ok) throw new Error(peers.error);
+  const each = { id: nodeId('c'), boot: nodeId('d'), number: 1, ago: 0 };
+  const long = { ...GOOD, acks: Array.from({ length: 1000 }, () => each) };
+  sender.send(emitBeat(long, seal), port, '127.0.0.1');
+  sender.send(emitBeat(GOOD, seal), port, '127.0.0.1');
+  const first = await heard.promise;
+  peers.value.close();
+  sender.close();
+  expect(first.acks).toHaveLength(GOOD.acks.length);
+  expect([...peers.value.faults]).toEqual([['malformed', 1]]);
 });
