@@ -150,6 +150,14 @@ static void hurry(void)
 	syscall(SYS_sched_setattr, 0, &attr, 0);
 }
 
+/* Until somebody ends the thread. A poll() that fails does not wait (EINVAL: RLIMIT_NOFILE). */
+static void rest(struct pollfd *wake)
+{
+	struct timespec pause = {.tv_nsec = REST_MS * 1000000l};
+	if (poll(wake, 1, REST_MS) < 0)
+		nanosleep(&pause, NULL);
+}
+
 static void *run(void *argument)
 {
 	struct packet *p = argument;
@@ -159,13 +167,16 @@ static void *run(void *argument)
 	for (int i = 0; i < DESCRIPTORS; i++)
 		polls[i] = (struct pollfd){.fd = p->fd[i], .events = POLLIN};
 	while (!atomic_load(&p->ending)) {
-		/* A socket that only fails would make a busy loop. */
+		/* What only fails would make a busy loop. */
 		if (failures >= MANY_FAILURES)
-			poll(&polls[WAKE], 1, REST_MS);
-		if (poll(polls, DESCRIPTORS, -1) <= 0)
+			rest(&polls[WAKE]);
+		int ready = poll(polls, DESCRIPTORS, -1);
+		if (ready < 0 && errno == EINTR)
 			continue;
-		bool failed = false;
-		for (int i = ARP; i <= ND; i++)
+		bool failed = ready < 0;
+		if (failed)
+			count(&p->shared->verdicts[VERDICT_failed]);
+		for (int i = ARP; i <= ND && ready > 0; i++)
 			failed |= polls[i].revents && !receive(p, p->fd[i]);
 		failures = failed ? failures + 1 : 0;
 	}

@@ -151,6 +151,27 @@ describe('a plane on a cable', () => {
     expect((await host.plane.counters()).get('otherhost')).toBe(0n);
   });
 
+  test('while it cannot wait for frames it rests, and counts its failures', async () => {
+    const { pid = 0 } = host.child;
+    const limit = (soft: string): void => {
+      const done = executeSync(['prlimit', `--nofile=${soft}:`, '-p', `${pid}`]);
+      expect(done).toMatchObject({ code: 0 });
+    };
+    // poll() refuses three descriptors to a process that may have two.
+    limit('2');
+    cable.settle = undefined;
+    await cable.ask(near.index, QUESTION);
+    const before = ticks(pid);
+    await setTimeout(1000);
+    expect(ticks(pid) - before).toBeLessThan(30);
+    expect(Number((await host.plane.counters()).get('failed'))).toBeGreaterThan(8);
+    limit('1024');
+    await setTimeout(200);
+    await cable.heard(near.index);
+    cable.settle = () => host.call('settle');
+    expect(await cable.ask(near.index, QUESTION)).toHaveLength(1);
+  });
+
   test('nothing answers after kill -9', async () => {
     host.signal('SIGKILL');
     await host.exited;
