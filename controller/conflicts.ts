@@ -17,6 +17,8 @@ import type { Quarantine } from './allocate.ts';
 
 export const QUARANTINE: Millis = 10 * 60_000;
 export const FADING: Millis = 1000;
+/** Who claims as many addresses in quarantine as this looks like one that answers every probe. */
+export const MANY = 4;
 
 /** Somebody who claims an address, and is no node of the cluster. */
 export interface Stranger {
@@ -26,6 +28,8 @@ export interface Stranger {
   readonly places: readonly string[];
   /** Nobody answers for the address because of it. */
   readonly isWithheld: boolean;
+  /** It has claimed MANY addresses of late. */
+  readonly claimsMany?: boolean;
 }
 
 interface Fading {
@@ -52,14 +56,15 @@ export class Conflicts {
     return this.#present.size + this.#fading.size;
   }
 
-  /** By address. The same object until it says something else. */
+  /** By address, the oldest first. The same object until it says something else. */
   get quarantined(): ReadonlyMap<string, Quarantine> {
     return this.#quarantined;
   }
 
   /** Who claims it now. */
   of(ip: string): readonly Stranger[] {
-    return this.#present.get(ip) ?? this.#fading.get(ip)?.strangers ?? NOBODY;
+    const found = this.#present.get(ip) ?? this.#fading.get(ip)?.strangers ?? NOBODY;
+    return found.map((each) => this.#marked(each));
   }
 
   /** For whom it is in quarantine. */
@@ -116,6 +121,12 @@ export class Conflicts {
     return first;
   }
 
+  #marked(stranger: Stranger): Stranger {
+    let count = 0;
+    for (const bans of this.#bans.values()) if (bans.has(stranger.mac)) count += 1;
+    return count < MANY ? stranger : { ...stranger, claimsMany: true };
+  }
+
   #look(now: Instant): void {
     const present = new Map<string, readonly Stranger[]>();
     for (const [node, conflicts] of [...this.#byNode].toSorted(byName)) {
@@ -133,7 +144,7 @@ export class Conflicts {
 
   #judge(): boolean {
     const quarantined = new Map<string, Quarantine>();
-    for (const [ip, bans] of [...this.#bans].toSorted(byName)) {
+    for (const [ip, bans] of this.#bans) {
       const macs = [...bans.keys()].toSorted().join(' and ');
       const why = `${macs} ${bans.size === 1 ? 'claims' : 'claim'} it on the network`;
       const isContested = this.of(ip).some(({ isWithheld }) => isWithheld);

@@ -59,7 +59,13 @@ export function claimText({ ip, mac, places }: Stranger): string {
 /** Why nobody answers for what strangers claim. */
 export function withheldText(strangers: readonly Stranger[]): string {
   const who = strangers.map(claimText).join('; ');
-  return `${who}, so nobody answers for it here; ${WITHHELD_ADVICE}`;
+  const many = [...new Set(strangers.filter(isEverywhere).map(({ mac }) => mac))];
+  const looks = many.map((mac) => `; ${mac} ${EVERYWHERE}`).join('');
+  return `${who}, so nobody answers for it here; ${WITHHELD_ADVICE}${looks}`;
+}
+
+function isEverywhere({ claimsMany }: Stranger): boolean {
+  return claimsMany === true;
 }
 
 function claims(ip: string): string {
@@ -80,6 +86,7 @@ function isSaid({ ip, mac }: Stranger, { message }: Said): boolean {
 }
 
 const MOST_PLACES = 3;
+const EVERYWHERE = 'claims so many addresses that it looks like one host answering for everything';
 const GIVEN_UP_ADVICE = 'give that host another address, or take this one out of its pool';
 const WITHHELD_ADVICE = 'give that host another address, or the Service';
 const DEFENDED_ADVICE =

@@ -38,6 +38,7 @@ import { Decider } from './decider.ts';
 import { promisedBy } from './errand.ts';
 import type { Note } from './note.ts';
 import type { Subject } from './plan.ts';
+import { quarantineOf } from './quarantine.ts';
 import type { Reports } from './reports.ts';
 import { Settings } from './settings.ts';
 import { Troubles } from './troubles.ts';
@@ -333,7 +334,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
       reserved: this.#reserved,
       leaving: this.#claims.leaving(),
       taken: this.#claims.taken(isKnown),
-      quarantined: this.#reports?.conflicts.quarantined ?? NONE,
+      quarantined: quarantineOf(this.#reports?.conflicts.quarantined ?? NONE, config.pools),
       incomplete: this.#troubles.concern(IP_ADDRESS_POOL.kind),
     });
     this.#decisions = decisions;

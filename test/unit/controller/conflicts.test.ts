@@ -252,6 +252,28 @@ test('a Service that moves is not said to be announced by whoever announced it b
   expect([source.ips('web'), source.announcedBy('web')]).toEqual(['192.0.2.245', undefined]);
 });
 
+test('one host that answers every probe does not drain a pool', () => {
+  source.service('web');
+  source.pass(10);
+  const claimedSoFar = new Set<string>();
+  const seen: string[] = [];
+  for (let turn = 0; turn < 8; turn++) {
+    const at = source.ips('web');
+    seen.push(at);
+    claimedSoFar.add(at);
+    const conflicts = [...claimedSoFar].flatMap((ip) => claimed(ip, true));
+    source.report('node2', { conflicts });
+    source.pass(PATIENCE + 10);
+  }
+  // Of ten addresses four are put away; the fifth stays, withheld.
+  expect(new Set(seen).size).toBe(5);
+  expect(source.ips('web')).toBe('192.0.2.244');
+  expect(condition(ADDRESS_CONFLICT)?.reason).toBe('AddressWithheld');
+  expect(condition(ADDRESS_CONFLICT)?.message).toContain(
+    `${MAC} claims so many addresses that it looks like one host answering for everything`,
+  );
+});
+
 test('no Service gets an address in quarantine, nor moves without need', () => {
   const texts = [240, 241, 242, 243].map((n) => `192.0.2.${n}`);
   const name = fc.constantFrom('a', 'b', 'c');
