@@ -32,6 +32,8 @@ export interface Stranger {
   readonly claimsMany?: boolean;
 }
 
+type ByAddress = ReadonlyMap<string, readonly ReportedConflict[]>;
+
 interface Fading {
   readonly strangers: readonly Stranger[];
   readonly until: Instant;
@@ -43,10 +45,14 @@ interface Ban {
 }
 
 export class Conflicts {
-  readonly #byNode = new Map<string, readonly ReportedConflict[]>();
+  readonly #byNode = new Map<string, ByAddress>();
+  /** Nodes that report something of an address. */
+  readonly #reporters = new Map<string, Set<string>>();
+  /** How many addresses in quarantine somebody claims. */
+  #claimed: ReadonlyMap<Mac, number> = new Map();
   /** By address and MAC. */
   readonly #bans = new Map<string, ReadonlyMap<Mac, Ban>>();
-  #present: ReadonlyMap<string, readonly Stranger[]> = new Map();
+  readonly #present = new Map<string, readonly Stranger[]>();
   /** Not reported any more, by address. */
   readonly #fading = new Map<string, Fading>();
   #quarantined: ReadonlyMap<string, Quarantine> = new Map();
@@ -63,8 +69,7 @@ export class Conflicts {
 
   /** Who claims it now. */
   of(ip: string): readonly Stranger[] {
-    const found = this.#present.get(ip) ?? this.#fading.get(ip)?.strangers ?? NOBODY;
-    return found.map((each) => this.#marked(each));
+    return this.#met(ip).map((each) => this.#marked(each));
   }
 
   /** For whom it is in quarantine. */
@@ -83,10 +88,11 @@ export class Conflicts {
     const conflicts = reported.map((each) => {
       return { ...each, withheld: each.withheld && !isAnswered(each.ip) };
     });
-    if (conflicts.length > 0 || this.#byNode.has(node)) {
-      this.#byNode.set(node, conflicts);
-      this.#look(now);
-    }
+    this.#told(
+      node,
+      Map.groupBy(conflicts, ({ ip }) => ip),
+      now,
+    );
     for (const { ip, mac, interface: link, withheld } of conflicts) {
       if (!withheld) continue;
       const ban = { place: `${link} of ${node}`, until: now + QUARANTINE };
@@ -97,7 +103,7 @@ export class Conflicts {
 
   /** A node has not reported for too long. */
   drop(node: string, now: Instant): void {
-    if (this.#byNode.delete(node)) this.#look(now);
+    this.#told(node, new Map(), now);
   }
 
   /** Lets those go whose time is over. */
@@ -122,34 +128,56 @@ export class Conflicts {
   }
 
   #marked(stranger: Stranger): Stranger {
-    let count = 0;
-    for (const bans of this.#bans.values()) if (bans.has(stranger.mac)) count += 1;
+    const count = this.#claimed.get(stranger.mac) ?? 0;
     return count < MANY ? stranger : { ...stranger, claimsMany: true };
   }
 
-  #look(now: Instant): void {
-    const present = new Map<string, readonly Stranger[]>();
-    for (const [node, conflicts] of [...this.#byNode].toSorted(byName)) {
-      for (const conflict of conflicts) {
-        const strangers = present.get(conflict.ip) ?? [];
-        present.set(conflict.ip, met(strangers, conflict, node));
+  #met(ip: string): readonly Stranger[] {
+    return this.#present.get(ip) ?? this.#fading.get(ip)?.strangers ?? NOBODY;
+  }
+
+  /** Only what a node says otherwise than before is looked at: reports are many and long. */
+  #told(node: string, told: ByAddress, now: Instant): void {
+    const before = this.#byNode.get(node) ?? NOTHING;
+    if (told.size === 0) this.#byNode.delete(node);
+    else this.#byNode.set(node, told);
+    for (const ip of new Set([...before.keys(), ...told.keys()])) {
+      if (JSON.stringify(before.get(ip)) === JSON.stringify(told.get(ip))) continue;
+      const reporters = this.#reporters.get(ip) ?? new Set();
+      if (told.has(ip)) this.#reporters.set(ip, reporters.add(node));
+      else if (reporters.delete(node) && reporters.size === 0) this.#reporters.delete(ip);
+      this.#look(ip, now);
+    }
+  }
+
+  #look(ip: string, now: Instant): void {
+    let strangers = NOBODY;
+    for (const node of [...(this.#reporters.get(ip) ?? [])].toSorted()) {
+      for (const conflict of this.#byNode.get(node)?.get(ip) ?? []) {
+        strangers = met(strangers, conflict, node);
       }
     }
-    for (const [ip, strangers] of this.#present) {
-      if (!present.has(ip)) this.#fading.set(ip, { strangers, until: now + FADING });
+    const before = this.#present.get(ip);
+    if (strangers.length > 0) {
+      this.#present.set(ip, strangers);
+      this.#fading.delete(ip);
+    } else if (before !== undefined) {
+      this.#present.delete(ip);
+      this.#fading.set(ip, { strangers: before, until: now + FADING });
     }
-    for (const ip of present.keys()) this.#fading.delete(ip);
-    this.#present = present;
   }
 
   #judge(): boolean {
     const quarantined = new Map<string, Quarantine>();
+    const claimed = new Map<Mac, number>();
     for (const [ip, bans] of this.#bans) {
       const macs = [...bans.keys()].toSorted().join(' and ');
       const why = `${macs} ${bans.size === 1 ? 'claims' : 'claim'} it on the network`;
-      const isContested = this.of(ip).some(({ isWithheld }) => isWithheld);
+      for (const mac of bans.keys()) claimed.set(mac, (claimed.get(mac) ?? 0) + 1);
+      const isContested = this.#met(ip).some(({ isWithheld }) => isWithheld);
       quarantined.set(ip, { why, isContested });
     }
+    this.#claimed = claimed;
     if (JSON.stringify([...quarantined]) === JSON.stringify([...this.#quarantined])) return false;
     this.#quarantined = quarantined;
     return true;
@@ -157,6 +185,7 @@ export class Conflicts {
 }
 
 const NOBODY: readonly Stranger[] = [];
+const NOTHING: ByAddress = new Map();
 
 /** One more report of somebody, whom others may have seen, too. */
 function met(
@@ -169,8 +198,4 @@ function met(
   const stranger = { ip, mac, places, isWithheld: withheld || known?.isWithheld === true };
   const others = strangers.filter((each) => each !== known);
   return [...others, stranger].toSorted((a, b) => (a.mac < b.mac ? -1 : 1));
-}
-
-function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
-  return a < b ? -1 : 1;
 }

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Quarantine } from '../../../controller/allocate.ts';
-import { FADING, QUARANTINE } from '../../../controller/conflicts.ts';
+import { Conflicts, FADING, QUARANTINE } from '../../../controller/conflicts.ts';
 import { ADDRESS_CONFLICT, ALLOCATED, ANNOUNCED } from '../../../controller/plan.ts';
 import { PATIENCE, SILENCE } from '../../../controller/reports.ts';
 import { SERVICE } from '../../../kube/kube.ts';
@@ -250,6 +250,20 @@ test('a Service that moves is not said to be announced by whoever announced it b
   source.pool('lan', ['192.0.2.245-192.0.2.249']);
   source.pass(10);
   expect([source.ips('web'), source.announcedBy('web')]).toEqual(['192.0.2.245', undefined]);
+});
+
+test('a report costs what is new in it, however many there are of others', () => {
+  const conflicts = new Conflicts();
+  const isAnswered = (): boolean => true;
+  const say = (node: number, count: number): void => {
+    const said = Array.from({ length: count }, (_, n) => claimed(`10.${node}.0.${n}`, false));
+    conflicts.take(`node${node}`, said.flat(), isAnswered, 0);
+  };
+  for (let node = 0; node < 100; node++) say(node, 200);
+  const since = performance.now();
+  for (let turn = 0; turn < 300; turn++) say(0, 1 + (turn % 2));
+  expect(performance.now() - since).toBeLessThan(1000);
+  expect(conflicts.of('10.99.0.199')).toMatchObject([{ mac: MAC, places: ['eth0 of node99'] }]);
 });
 
 test('one host that answers every probe does not drain a pool', () => {
