@@ -88,11 +88,7 @@ export class Conflicts {
     const conflicts = reported.map((each) => {
       return { ...each, withheld: each.withheld && !isAnswered(each.ip) };
     });
-    this.#told(
-      node,
-      Map.groupBy(conflicts, ({ ip }) => ip),
-      now,
-    );
+    this.#told(node, byAddress(conflicts), now);
     for (const { ip, mac, interface: link, withheld } of conflicts) {
       if (!withheld) continue;
       const ban = { place: `${link} of ${node}`, until: now + QUARANTINE };
@@ -186,6 +182,16 @@ export class Conflicts {
 
 const NOBODY: readonly Stranger[] = [];
 const NOTHING: ByAddress = new Map();
+
+function byAddress(conflicts: readonly ReportedConflict[]): ByAddress {
+  const found = new Map<string, ReportedConflict[]>();
+  for (const each of conflicts) {
+    const known = found.get(each.ip);
+    if (known === undefined) found.set(each.ip, [each]);
+    else known.push(each);
+  }
+  return found;
+}
 
 /** One more report of somebody, whom others may have seen, too. */
 function met(
