@@ -32,8 +32,11 @@ export interface Native {
   /** A netlink socket that joined these groups. */
   netlink(protocol: number, groups: readonly number[]): number;
   send(fd: number, bytes: Uint8Array): number;
-  /** One message; waits at most a second. The full length, even if `bytes` was too short. */
-  receive(fd: number, bytes: Uint8Array): number;
+  /**
+   * One message; waits at most a second, or `instantly` not at all (-EAGAIN). The full length, even
+   * if `bytes` was too short.
+   */
+  receive(fd: number, bytes: Uint8Array, instantly?: boolean): number;
   close(fd: number): number;
   /** Calls back on this thread's event loop whenever a `receive` would not wait. */
   watch(fd: number, readable: () => void): Watcher | number;

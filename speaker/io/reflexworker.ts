@@ -20,7 +20,7 @@ import { Reflex } from '../reflex.ts';
 import type { ReflexInput, ReflexOutput } from '../reflexport.ts';
 import { PROFILES } from '../timing.ts';
 import { Groups } from './groups.ts';
-import { readNeighbours } from './neighbours.ts';
+import { MOST, readNeighbours } from './neighbours.ts';
 import { watchLinks } from './netlink.ts';
 import type { LinkEvent } from './netlink.ts';
 import { openPlane } from './openplane.ts';
@@ -42,6 +42,8 @@ function note(level: Note['level'], event: string, msg: string, fields: Note['fi
   post({ kind: 'note', note: { level, event, msg, fields } });
 }
 
+const TOO_MANY = `more than ${MOST} neighbours in the kernel: the others are not looked at`;
+
 /** How long what others took off a link may be missing. */
 const MEND_EVERY = 1000;
 
@@ -49,6 +51,8 @@ const MEND_EVERY = 1000;
 class ReflexWorker {
   readonly #plane: DataPlane;
   readonly #peers: Peers;
+  /** It was said that not all neighbours are read. */
+  #hasMany = false;
   readonly #lease = new SharedLease(settings.lease);
   readonly #groups = new Groups((msg) => note('warn', 'GroupFailed', msg));
   readonly #strictArp = new StrictArp(excluded, (troubles) =>
@@ -159,6 +163,10 @@ class ReflexWorker {
     const neighbours = readNeighbours();
     if (!neighbours.ok) note('warn', 'NeighboursUnread', neighbours.error);
     const entries = neighbours.ok ? neighbours.value : [];
+    if (entries.length === MOST && !this.#hasMany) {
+      this.#hasMany = true;
+      note('warn', 'NeighboursCut', TOO_MANY);
+    }
     const known = entries.map(({ ip, mac }) => ({ address: formatIp(ip), mac }));
     this.put({ kind: 'neighbours', entries: known });
   }

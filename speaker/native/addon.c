@@ -4,7 +4,8 @@
  *   bpf(cmd, attr, [offset, buffer]...)     bpf(2); each buffer's address goes into attr at offset
  *   mmap(fd, length, writable, [page])      shared memory of a BPF map, as an ArrayBuffer
  *   netlink(protocol, groups)               a bound netlink socket that joined the groups
- *   send(fd, bytes), receive(fd, bytes)     receive waits at most a second
+ *   send(fd, bytes)
+ *   receive(fd, bytes, [instantly])         waits at most a second, or not at all
  *   close(fd)
  *   watch(fd, callback), unwatch(handle)    callback() on the event loop when fd can be read
  *   frames(link, protocol, filter)          a packet socket: whole frames of one link, not waiting
@@ -145,7 +146,11 @@ static napi_value receive_one(napi_env env, napi_callback_info info)
 {
 	struct arguments a = arguments_of(env, info);
 	struct bytes b = bytes_of(env, a.value[1]);
-	return outcome(env, recv(int_of(env, a.value[0]), b.data, b.length, MSG_TRUNC));
+	bool instantly = false;
+	if (a.count > 2)
+		napi_get_value_bool(env, a.value[2], &instantly);
+	int flags = MSG_TRUNC | (instantly ? MSG_DONTWAIT : 0);
+	return outcome(env, recv(int_of(env, a.value[0]), b.data, b.length, flags));
 }
 
 /* Not fs.closeSync: in a worker it warns of descriptors that Node did not open. */

@@ -13,6 +13,7 @@ import type { Namespace } from '../../lab/namespace.ts';
 import { until } from '../../lab/until.ts';
 import { formatIp } from '../../net/ip.ts';
 import type { LinkEvent } from '../../speaker/io/netlink.ts';
+import { MOST } from '../../speaker/io/neighbours.ts';
 import type { Link } from '../../speaker/links.ts';
 
 let lab: Lab;
@@ -114,6 +115,13 @@ test('reads the neighbours that are known, of both families', () => {
   expect(all.neighbours).toHaveLength(1002);
   // Seven as a rule.
   expect(all.took).toBeLessThan(50);
+});
+
+test('of very many neighbours it reads only some', () => {
+  const mac = '02:64:00:00:00:07';
+  const many = Array.from({ length: MOST + 10 }, (_, n) => (n + 0x2000).toString(16));
+  node.ip(...many.map((n) => `neigh replace 2001:db8::2:${n} lladdr ${mac} dev lo nud permanent`));
+  expect(neighbours().neighbours).toHaveLength(MOST);
 });
 
 function neighbours(): { readonly took: number; readonly neighbours: readonly string[] } {
