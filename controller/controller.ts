@@ -213,6 +213,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
       services.set(reason, (services.get(reason) ?? 0) + 1);
     }
     const { config, problems } = this.#settings.held;
+    const all = this.#reports?.conflicts.quarantined ?? NONE;
     this.#usage ??= usageOf(config?.pools ?? new Map(), this.#decisions.values());
     return {
       synced: this.#isSynced(),
@@ -226,7 +227,7 @@ export class Controller implements Machine<ControllerInput, ControllerOutput> {
       claims: this.#claims.isOn ? this.#claims.size : undefined,
       conflicts: {
         present: this.#reports?.conflicts.size ?? 0,
-        quarantined: this.#reports?.conflicts.quarantined.size ?? 0,
+        quarantined: quarantineOf(all, config?.pools ?? new Map()).size,
       },
     };
   }

@@ -282,6 +282,7 @@ test('one host that answers every probe does not drain a pool', () => {
   // Of ten addresses four are put away; the fifth stays, withheld.
   expect(new Set(seen).size).toBe(5);
   expect(source.ips('web')).toBe('192.0.2.244');
+  expect(source.machine.report().conflicts.quarantined).toBe(4);
   expect(condition(ADDRESS_CONFLICT)?.reason).toBe('AddressWithheld');
   expect(condition(ADDRESS_CONFLICT)?.message).toContain(
     `${MAC} claims so many addresses that it looks like one host answering for everything`,
