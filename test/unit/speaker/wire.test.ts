@@ -258,6 +258,24 @@ describe('an address in use', () => {
     expect(cluster.until(() => cluster.answering(VIP).join() === 'b', 100)).toBeLessThan(20);
   });
 
+  test('a node of the cluster that sends no beats keeps what it answers for, until it stops', () => {
+    for (const isNew of [[], [VIP]]) {
+      const cluster = begun({ isNew });
+      cluster.crash('a');
+      let isOn = true;
+      cluster.stranger(
+        'MetalLB on a',
+        host('02:64:00:00:00:01', (ip) => isOn && ip === VIP),
+      );
+      cluster.run(20_000);
+      expect(cluster.answering(VIP)).toEqual([]);
+      expect(cluster.state('b')?.conflicts).toEqual([]);
+      isOn = false;
+      const took = cluster.until(() => cluster.answering(VIP).join() === 'b', 1000);
+      expect(took).toBeLessThanOrEqual(2 * beat + TAKEOVER.clear);
+    }
+  });
+
   test('at a takeover a stranger does not stop the heir', () => {
     const cluster = settled();
     cluster.stranger(
