@@ -233,17 +233,18 @@ export class Membership {
   /**
    * May this node claim? Not while its view is incomplete: a peer whose first exchange is not
    * finished, one that others hear and we do not, or a speaker with our secret that we were not
-   * told of, could own or be claiming. And under `stop` not while it has met none of its peers.
+   * told of, could own or be claiming. And under `stop` not without a majority of all the nodes
+   * there are: who starts inside a partition has a view of those it meets, and no others.
    */
   mayClaim(now: Instant): boolean {
     if (now - this.#strangerAt < this.#timing.dead) return false;
-    let met = this.#peers.size === 0 || this.#isolation === 'keep';
+    const isMajority = 2 * this.viewSize() > this.#peers.size + 1;
+    if (this.#isolation === 'stop' && !isMajority) return false;
     for (const [id, peer] of this.#peers) {
-      met ||= peer.inView;
       if (this.#knocks(peer, now)) return false;
       if (!peer.inView && this.#othersHear(id, now)) return false;
     }
-    return met;
+    return true;
   }
 
   /**

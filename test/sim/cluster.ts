@@ -158,7 +158,7 @@ export class Cluster {
 
   restart(name: string, known: readonly string[] = this.names): void {
     this.crash(name);
-    this.#members.set(name, { ...this.#newMember(name), startedAt: this.now });
+    this.#members.set(name, this.#newMember(name));
     this.brief(name, known);
   }
 
@@ -201,11 +201,11 @@ export class Cluster {
 
   /** Beats and frames from one to the other are lost until `heal`. */
   cutOneWay(from: string, to: string): void {
-    this.segment.cut(from, to, this.now);
+    this.segment.cut(from, to);
   }
 
   cut(name: string): void {
-    this.segment.isolate(name, this.now);
+    this.segment.isolate(name);
   }
 
   heal(): void {

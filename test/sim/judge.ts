@@ -19,7 +19,7 @@ import { formatIp } from '../../net/ip.ts';
 import { parseNdp } from '../../net/ndp.ts';
 import type { Announcement } from '../../speaker/dataplane.ts';
 import type { ReflexOutput } from '../../speaker/reflexport.ts';
-import { PROFILES, REFRESH_EVERY, warmUp } from '../../speaker/timing.ts';
+import { PROFILES, REFRESH_EVERY } from '../../speaker/timing.ts';
 import type { Client } from './clients.ts';
 import type { Cluster } from './cluster.ts';
 import { localTime } from './member.ts';
@@ -112,7 +112,7 @@ export class Judge {
     this.#doubles.set(key, since);
     const together = segment.togetherSince(a, b);
     const begun = Math.max(since, together ?? now);
-    const limit = this.#limit(ip, [a, b], since, together);
+    const limit = this.#limit(ip, since, together);
     const took = now - begun;
     if (took >= limit) {
       throw new Breach('one-voice', now, ip, [a, b], `two voices for ${took.toFixed(1)} ms`);
@@ -124,15 +124,10 @@ export class Judge {
     return key;
   }
 
-  #limit(
-    ip: string,
-    pair: readonly string[],
-    since: Instant,
-    together: Instant | undefined,
-  ): Millis {
+  #limit(ip: string, since: Instant, together: Instant | undefined): Millis {
     const reordered = this.reordered.get(ip) ?? -Infinity;
     const differed = since <= reordered + AGREED ? Math.max(0, reordered - since) + AGREED : 0;
-    return Math.max(differed, this.#apart(pair, since, together));
+    return Math.max(differed, this.#apart(since, together));
   }
 
   /**
@@ -140,15 +135,11 @@ export class Judge {
    * each side of a partition goes on, and it takes a beat there and back until they know of each
    * other. Where only beats are lost, a question that two put at the same instant, or whose answer
    * is lost three times, is settled when their announcements meet. Nor has anybody a reason to ask
-   * whose segment becomes whole while beats are still lost: the next announcement tells. And under
-   * `stop` a node that starts inside a partition asks for a majority of those it has met, which may
-   * be a minority of all.
+   * whose segment becomes whole while beats are still lost: the next announcement tells. Under
+   * `stop` there are never two.
    */
-  #apart(pair: readonly string[], since: Instant, together: Instant | undefined): Millis {
-    if (this.#scenario.isolation === 'stop') {
-      if (together !== undefined) return since < together ? MET : 0;
-      return this.#isFresh(pair) ? Infinity : 0;
-    }
+  #apart(since: Instant, together: Instant | undefined): Millis {
+    if (this.#scenario.isolation === 'stop') return 0;
     if (together === undefined) return Infinity;
     const heard = this.#cluster.segment.heardSince();
     const isMet = since <= together + MET;
@@ -157,13 +148,6 @@ export class Judge {
     }
     if (heard === undefined || since <= heard + ASKED) return ASKED;
     return isMet ? MET : 0;
-  }
-
-  /** Did one of them start in the partition, or so little before that it knew nobody? */
-  #isFresh([a = '', b = '']: readonly string[]): boolean {
-    const cut = this.#cluster.segment.apartSince(a, b);
-    const started = [a, b].map((name) => this.#cluster.member(name).startedAt);
-    return Math.max(...started) > cut - 2 * warmUp(PROFILES.default);
   }
 
   // --- fenced -------------------------------------------------------------------------------

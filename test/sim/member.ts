@@ -45,8 +45,6 @@ export interface Member {
   /** The soonest wake-up that is on its way. */
   calledAt: Instant;
   frozenAt: Instant;
-  /** 0: with the cluster. */
-  readonly startedAt: Instant;
   /** Inputs that arrived while frozen. */
   readonly backlog: ReflexInput[];
 }
@@ -99,7 +97,6 @@ export function newMember(name: string, link: Link, options: MemberOptions): Mem
     wakeAt: Infinity,
     calledAt: Infinity,
     frozenAt: Infinity,
-    startedAt: 0,
     backlog: [],
   };
 }

@@ -37,8 +37,7 @@ export class Segment {
   /** By `from>to`: how many hold it cut, for everything and for beats alone. */
   readonly #cut = new Map<string, number>();
   readonly #deaf = new Map<string, number>();
-  /** By `from>to`: when it was cut, and when healed last. */
-  readonly #cutAt = new Map<string, Instant>();
+  /** By `from>to`: when it was healed last. */
   readonly #healedAt = new Map<string, Instant>();
   /** When beats reached everybody again whom frames reach. */
   #heardAt: Instant = -Infinity;
@@ -79,9 +78,8 @@ export class Segment {
 
   // --- faults -------------------------------------------------------------------------------
 
-  cut(from: string, to: string, now: Instant): void {
+  cut(from: string, to: string): void {
     const path = `${from}>${to}`;
-    if (!this.#cut.has(path)) this.#cutAt.set(path, now);
     count(this.#cut, path, 1);
   }
 
@@ -93,10 +91,10 @@ export class Segment {
   }
 
   /** Both ways, with everybody. */
-  isolate(name: string, now: Instant): void {
+  isolate(name: string): void {
     for (const other of this.#ports) {
-      this.cut(name, other, now);
-      this.cut(other, name, now);
+      this.cut(name, other);
+      this.cut(other, name);
     }
   }
 
@@ -135,12 +133,6 @@ export class Segment {
     const paths = [`${a}>${b}`, `${b}>${a}`];
     if (paths.some((path) => this.#cut.has(path))) return undefined;
     return Math.max(...paths.map((path) => this.#healedAt.get(path) ?? -Infinity));
-  }
-
-  /** Since when they do not. */
-  apartSince(a: string, b: string): Instant {
-    const paths = [`${a}>${b}`, `${b}>${a}`].filter((path) => this.#cut.has(path));
-    return Math.min(...paths.map((path) => this.#cutAt.get(path) ?? Infinity));
   }
 
   /** Since when beats pass wherever frames do; undefined: they do not. */

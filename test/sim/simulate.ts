@@ -147,13 +147,13 @@ class Stage {
     const { cluster } = this;
     const { segment } = cluster;
     const back = Math.max(at, until - PORT_OPENS);
-    segment.isolate(who, at);
+    segment.isolate(who);
     cluster.at(at + notice, () => cluster.plug(who, false));
     cluster.at(back + notice, () => cluster.plug(who, true));
     cluster.at(back + forwards, () => segment.include(who, cluster.now));
   }
 
-  #part({ kind, who, at: cut, until }: Extract<Fault, { who: readonly string[] }>): void {
+  #part({ kind, who, until }: Extract<Fault, { who: readonly string[] }>): void {
     const { segment } = this.cluster;
     const { names } = this.#scenario;
     const ones = new Set(who);
@@ -166,9 +166,9 @@ class Stage {
       .flatMap((one) => ports.filter((port) => !isOne(port)).map((other) => [one, other] as const));
     for (const [one, other] of pairs) {
       if (kind === 'heartbeat') segment.deafen(one, other);
-      else segment.cut(one, other, cut);
+      else segment.cut(one, other);
       if (kind === 'heartbeat') segment.deafen(other, one);
-      if (kind === 'partition') segment.cut(other, one, cut);
+      if (kind === 'partition') segment.cut(other, one);
     }
     this.cluster.at(until, () => {
       const { now } = this.cluster;

@@ -225,6 +225,28 @@ describe('the lease', () => {
     }
   });
 
+  test('who starts in the smaller part of a partition claims nothing under stop', () => {
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    const part = (node: string): number => ('abc'.includes(node) ? 0 : 1);
+    for (let seed = 1; seed <= 20; seed++) {
+      const of = { [VIP]: ['d', 'a', 'b', 'c', 'e'] };
+      const cluster = new Cluster(names, { seed, orders: of, isolation: 'stop', check: oneVoice });
+      cluster.run(1500);
+      for (const from of names) {
+        for (const to of names) if (part(from) !== part(to)) cluster.cutOneWay(from, to);
+      }
+      cluster.run(1000);
+      for (const name of ['d', 'e']) {
+        cluster.crash(name);
+        cluster.restart(name);
+      }
+      cluster.run(3000);
+      expect(cluster.answering(VIP)).toEqual(['a']);
+      cluster.heal();
+      expect(cluster.until(() => cluster.answering(VIP).join() === 'd', 3000)).toBeDefined();
+    }
+  });
+
   test('the owner cut off in both directions falls silent under stop', () => {
     const cluster = settled(1, { isolation: 'stop' });
     cluster.cut('a');
