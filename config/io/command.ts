@@ -3,6 +3,7 @@
  * command line is wrong; 1: it cannot start.
  */
 import { keepHeapSmall } from '../../lib/io/heap.ts';
+import { leave } from '../../lib/io/leave.ts';
 import type { Result } from '../../lib/result.ts';
 import { flagHelp, parseFlags } from '../flags.ts';
 import type { FlagSpec, FlagValues } from '../flags.ts';
@@ -19,7 +20,7 @@ export async function command<S extends FlagSpec>(
   if (!flags.ok) fail(flags.error, 2);
   if (flags.value.help) {
     process.stdout.write(flagHelp(program, about, spec));
-    process.exit(0);
+    leave(0);
   }
   const started = await run(flags.value);
   if (!started.ok) fail(`${program}: ${started.error}`, 1);
@@ -29,5 +30,5 @@ export async function command<S extends FlagSpec>(
 
 function fail(sentence: string, code: number): never {
   process.stderr.write(`${sentence}\n`);
-  process.exit(code);
+  leave(code);
 }

@@ -4,6 +4,7 @@
  */
 import { openServers } from '../../config/io/servers.ts';
 import type { Source } from '../../kube/io/source.ts';
+import { leave } from '../../lib/io/leave.ts';
 import type { Log } from '../../lib/io/log.ts';
 import { newRegistry } from '../../lib/io/metrics.ts';
 import { err, ok } from '../../lib/result.ts';
@@ -30,7 +31,7 @@ export async function onlyWebhooks(
     direct,
   });
   if (!served.ok) return served;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => process.exit(0));
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => leave(0));
   log('info', 'Started', `judging changes at ${name}, giving no addresses`);
   const { signal } = new AbortController();
   const serving = serveWebhooks({ direct, namespace, log, flags, signal });

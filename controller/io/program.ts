@@ -16,6 +16,7 @@ import { IP_ADDRESS_POOL } from '../../kube/kube.ts';
 import type { Kube, WatchEvent } from '../../kube/kube.ts';
 import type { Driver } from '../../lib/drive.ts';
 import { monotonic } from '../../lib/io/clock.ts';
+import { leave } from '../../lib/io/leave.ts';
 import { openLog } from '../../lib/io/log.ts';
 import type { Log } from '../../lib/io/log.ts';
 import { ok } from '../../lib/result.ts';
@@ -158,7 +159,7 @@ function endOnSignal(leading: Leading, log: Log): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       log('info', 'Stopping', 'addresses stay as they are');
-      void leading.end().then(() => process.exit(0));
+      void leading.end().then(() => leave(0));
     });
   }
 }

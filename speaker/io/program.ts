@@ -19,6 +19,7 @@ import type { Kube, KubeEvent, WatchEvent } from '../../kube/kube.ts';
 import { drive } from '../../lib/drive.ts';
 import type { Driver } from '../../lib/drive.ts';
 import { Alarm, monotonic } from '../../lib/io/clock.ts';
+import { leave } from '../../lib/io/leave.ts';
 import { openLog } from '../../lib/io/log.ts';
 import type { Log } from '../../lib/io/log.ts';
 import { err } from '../../lib/result.ts';
@@ -318,7 +319,7 @@ class Program {
     this.#reflex?.release();
     const removed = this.#forwarding?.remove();
     if (removed?.ok === false) this.#log('error', 'ForwardingLeft', removed.error);
-    process.exit(0);
+    leave(0);
   }
 
   #giveUp<T extends Result<never, string>>(failure: T): T {
