@@ -1,8 +1,8 @@
 /**
  * The end of a program. Node.js waits at its end for the threads that compile in the background;
- * one of these that has run into the limit of a small heap (`heap.ts`) waits for a collection by the
- * main thread, which is at its end: both wait for ever. So there is room first, and nothing new to
- * compile.
+ * one of these that has run into the limit of a small heap (`heap.ts`) waits for a collection by
+ * the main thread, which is at its end: both wait for ever. So there is room first, and nothing
+ * new to compile.
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';

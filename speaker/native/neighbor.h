@@ -157,6 +157,12 @@ INLINE void advertise(struct nd *f, struct mac *to, struct mac *from)
 	f->csum = icmp6_sum(f, ND_FIXED + 8);
 }
 
+/* The key of an IPv4 address in the tables; nothing that Neighbor Discovery is about. */
+INLINE int is_mapped(struct in6 *a)
+{
+	return !(a->w[0] | a->w[1]) && a->w[2] == NET32(0xffff);
+}
+
 /* If answered, the NA_LEN bytes from f->dst on are the whole answer. `f` begins as zeros. */
 INLINE enum verdict answer_nd(FRAME *frame, struct nd *f, struct claim *claim)
 {
@@ -171,9 +177,12 @@ INLINE enum verdict answer_nd(FRAME *frame, struct nd *f, struct claim *claim)
 	int asks = verdict == VERDICT_answered, probes = asks && is_unspecified(&f->saddr);
 	struct in6 claimed = asks && !probes ? f->saddr : f->target;
 	enum form form = probes ? FORM_probe : asks ? FORM_request : FORM_reply;
-	sight(frame, &claimed, &to, form, !is_group(&f->dst));
+	if (!is_mapped(&claimed))
+		sight(frame, &claimed, &to, form, !is_group(&f->dst));
 	if (!asks)
 		return VERDICT_reply;
+	if (is_mapped(&f->target))
+		return VERDICT_unknown;
 	verdict = decide(frame, &f->target, claim);
 	if (verdict != VERDICT_answered)
 		return verdict;

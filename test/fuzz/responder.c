@@ -163,10 +163,11 @@ static void check_claim(__u8 how, const __u8 *frame, size_t length, enum verdict
 	/* Missed? Only if it is not one of ours here, or if our MAC may be what it named. */
 	bool here = false;
 	for (int n = 0; n <= 2; n += 2) {
-		struct in6 each4 = key_of(vip4, sizeof vip4), each6 = key_of(vip6, sizeof vip6);
-		((__u8 *)&each4)[15] += n;
-		((__u8 *)&each6)[15] += n;
-		here |= !memcmp(&ip, &each4, sizeof ip) || !memcmp(&ip, &each6, sizeof ip);
+		/* An IPv6 address that is a mapped IPv4 one is another address. */
+		bool arp = is_arp_type(frame);
+		struct in6 each = arp ? key_of(vip4, sizeof vip4) : key_of(vip6, sizeof vip6);
+		((__u8 *)&each)[15] += n;
+		here |= !memcmp(&ip, &each, sizeof ip);
 	}
 	MUST(!here || memmem(frame, length, mac, sizeof mac));
 }

@@ -258,7 +258,7 @@ describe('an address in use', () => {
     expect(cluster.until(() => cluster.answering(VIP).join() === 'b', 100)).toBeLessThan(20);
   });
 
-  test('a node of the cluster that sends no beats keeps what it answers for, until it stops', () => {
+  test('a node of the cluster that sends no beats keeps what it answers for until it stops', () => {
     for (const isNew of [[], [VIP]]) {
       const cluster = begun({ isNew });
       cluster.crash('a');
