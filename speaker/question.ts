@@ -56,12 +56,15 @@ export class Question {
   #frames: OutFrame[] = [];
   /** Where the next round's samples begin. */
   #next = 0;
+  readonly #to: Mac | undefined;
   #notBefore: Instant;
   #startedAt: Instant | undefined;
 
-  constructor(timing: Questioning, now: Instant) {
+  /** Put to everybody, or in IPv4 to the one with that MAC alone. */
+  constructor(timing: Questioning, now: Instant, to?: Mac) {
     this.timing = timing;
     this.#notBefore = now;
+    this.#to = to;
   }
 
   /** Puts it again from the beginning, not before then. */
@@ -122,7 +125,7 @@ export class Question {
       const asked = all[(this.#next + i) % all.length];
       if (asked === undefined) continue;
       for (const path of asked.paths) {
-        frames.push({ link: path.index, frame: questionFrame(asked.ip, path) });
+        frames.push({ link: path.index, frame: questionFrame(asked.ip, path, this.#to) });
       }
     }
     this.#next = (this.#next + count) % Math.max(1, all.length);
@@ -130,7 +133,10 @@ export class Question {
   }
 }
 
-function questionFrame(ip: Ip, { mac, linkLocal }: Path): Uint8Array {
-  if (ip.family === 4) return emitArp(arpProbe(ip, mac));
+function questionFrame(ip: Ip, { mac, linkLocal }: Path, to?: Mac): Uint8Array {
+  if (ip.family === 4) {
+    const probe = arpProbe(ip, mac);
+    return emitArp(to === undefined ? probe : { ...probe, destination: to });
+  }
   return emitNdp(neighborSolicitation(ip, linkLocal ?? UNSPECIFIED_V6, mac));
 }

@@ -51,7 +51,8 @@ export class Verdicts {
   /** Asks for decoys beside an address, where that was asked for. */
   tempt(mac: Mac, asked: Asked | undefined, isTaken: (key: string) => boolean, now: Instant): void {
     if (this.#decoys.has(mac)) return;
-    const question = new Question(DECOY, now);
+    // Linux answers a broadcast for others up to 0.8 s late (proxy_delay), and a unicast at once.
+    const question = new Question(DECOY, now, mac);
     const ips = asked && decoysFor(asked.ip, this.#random, isTaken);
     for (const [each, ip] of ips ?? []) {
       question.addresses.set(each, { ip, paths: asked?.paths ?? [] });

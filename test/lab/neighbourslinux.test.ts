@@ -146,7 +146,10 @@ describe.each(['tcx', 'clsact', 'packet'])('beside a plane (%s)', (mode) => {
       [OVERRIDE_BYTES, OVERRIDE_BYTES, TO_ROUTERS_BYTES],
     ];
     const expected = [...first, ...second].map((bytes) => bytes.replaceAll(' ', ''));
-    expect(ours.filter((frame) => frame.slice(12, 24) === hexOf(NODE))).toEqual(expected);
+    // The kernel reports its own multicast groups at any time.
+    const isOurs = (frame: string): boolean =>
+      frame.slice(12, 24) === hexOf(NODE) && !frame.startsWith('333300000016');
+    expect(ours.filter(isOurs)).toEqual(expected);
   });
 
   test('an entry that was changed a moment ago moves with the first round', async () => {

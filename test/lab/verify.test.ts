@@ -74,6 +74,7 @@ describe('without a speaker', () => {
       'route add 192.168.100.241/32 dev wan0',
     );
     router.sysctl({ 'ipv4/conf/eth0/proxy_arp': 1, 'ipv4/ip_forward': 1 });
+    router.sysctl({ 'ipv4/neigh/eth0/proxy_delay': 0 });
     // In a kernel's own words: the router answers for the address.
     expect(await whoHas(segment.client, '192.168.100.241', 3000)).toBe(segment.node('node3').mac);
     expect(await ask(segment.client, '192.168.100.241')).toMatchObject({
