@@ -109,11 +109,11 @@ export class Question {
     return Math.min(asks, this.#startedAt + (this.isClear ? end : clear));
   }
 
-  /** Who was answered asks no more: planes tell of so many claims a second, and no more. */
+  /** Where one answer is enough no more is asked: planes tell of so many claims a second. */
   #roundAt(): Instant {
     if (this.#round === 0) return this.#notBefore;
     const offset = this.timing.at[this.#round];
-    if (offset === undefined || this.answers.size > 0) return Infinity;
+    if (offset === undefined || (this.timing.once && this.answers.size > 0)) return Infinity;
     return this.#startedAt === undefined ? Infinity : this.#startedAt + offset;
   }
 

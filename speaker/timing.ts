@@ -84,6 +84,8 @@ export interface Questioning {
   readonly clear: Millis;
   /** Answers count until then. */
   readonly end: Millis;
+  /** One answer says all there is to know. */
+  readonly once: boolean;
 }
 
 /** How long an answer to a probe may take on a segment: a switch, a kernel, and a busy host. */
@@ -93,23 +95,28 @@ const ANSWER: Millis = 30;
  * Does the owner before us still answer? Three probes, because one can be lost, and who takes over
  * from an owner that answers makes two voices.
  */
-export const TAKEOVER: Questioning = { at: [0, 10, 20], clear: ANSWER, end: ANSWER };
+export const TAKEOVER: Questioning = { at: [0, 10, 20], clear: ANSWER, end: ANSWER, once: true };
 
 /**
  * Does a stranger have it? Before an address is announced for the first time ever: RFC 5227 with
  * the shorter timeouts that its 2.2 allows, and announcing beside the later probes. A late answer
  * withdraws the address.
  */
-export const FIRST: Questioning = { at: [0, 200, 500], clear: ANSWER, end: 500 + ANSWER };
+export const FIRST: Questioning = {
+  at: [0, 200, 500],
+  clear: ANSWER,
+  end: 500 + ANSWER,
+  once: false,
+};
 
 /** RFC 5227 1.1 to the letter: PROBE_NUM between PROBE_MIN and PROBE_MAX, then ANNOUNCE_WAIT. */
-export const FIRST_RFC: Questioning = { at: [0, 1500, 3000], clear: 5000, end: 5000 };
+export const FIRST_RFC: Questioning = { at: [0, 1500, 3000], clear: 5000, end: 5000, once: false };
 
 /** RFC 5227 1.1: before the first of those, up to this. */
 export const PROBE_WAIT: Millis = 1000;
 
 /** Does the one who answered answer for everything (proxy ARP)? */
-export const DECOY: Questioning = { at: [0, 10, 20], clear: ANSWER, end: ANSWER };
+export const DECOY: Questioning = { at: [0, 10, 20], clear: ANSWER, end: ANSWER, once: false };
 
 /** An address that a stranger has is asked for again this often, give or take a fifth. */
 export const WITHHELD_AGAIN: Millis = 10_000;

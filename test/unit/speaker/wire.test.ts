@@ -175,6 +175,35 @@ describe('an address that was never announced', () => {
     expect(cluster.state('a')?.conflicts).toEqual([]);
   });
 
+  test('a router that takes its time with broadcasts for others is told all the same', () => {
+    const cluster = begun({ isNew });
+    const router = host(STRANGER, () => true);
+    // Linux: proxy_delay holds up the answer to a broadcast, and to nothing else.
+    cluster.stranger('router', (frame) => {
+      const asked = parseArp(frame);
+      const isFor = asked.ok && formatIp(asked.value.targetIp) === VIP;
+      return isFor || (frame[0] ?? 1) % 2 === 0 ? router(frame) : [];
+    });
+    expect(cluster.until(() => cluster.answering(VIP).join() === 'a', 2000)).toBeDefined();
+    expect(cluster.state('a')?.conflicts).toEqual([]);
+  });
+
+  test('behind such a router, a slow stranger is found by a later probe', () => {
+    const cluster = begun({ isNew });
+    let asked = 0;
+    cluster.stranger(
+      'router',
+      host('02:00:5e:10:00:02', () => true),
+    );
+    cluster.stranger(
+      'printer',
+      host(STRANGER, (ip) => ip === VIP && ++asked > 1),
+    );
+    cluster.run(3000);
+    expect(cluster.answering(VIP)).toEqual([]);
+    expect(cluster.state('a')?.conflicts).toMatchObject([{ mac: STRANGER, withheld: true }]);
+  });
+
   test('--probe=off asks nobody; --probe=rfc waits for the whole cycle', () => {
     const off = begun({ isNew, probe: 'off' });
     off.stranger(
